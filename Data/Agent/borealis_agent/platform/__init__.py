@@ -1,0 +1,1 @@
+"""What differs between systems, behind one API per concern."""

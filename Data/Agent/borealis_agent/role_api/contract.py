@@ -1,0 +1,149 @@
+"""What a role file must have, may have, and is given (contract 7)."""
+
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+from borealis_agent.role_api.jobs import JobHandler, JobOutcome, OutputSink, VerifiedJob
+from borealis_wire.events import RunContext, ScriptType
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class SocketPort(Protocol):
+    """The guarded socket: handlers of sealed events hear verified payloads only; no connect, no disconnect."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the Engine hears us now."""
+
+    def on(self, event: str, handler: Callable[..., Any] | None = None) -> Any:
+        """Register a handler, directly or as a decorator that gives the handler back."""
+
+    async def emit(self, event: str, data: Any = None, **options: Any) -> None:
+        """Send an event; ``quick_job_result`` goes through the outbox and is never lost."""
+
+    async def call(self, event: str, data: Any = None, *, timeout: float = 20.0) -> Any:
+        """Send an event and wait for the Engine's acknowledgement.
+
+        Raises:
+            TimeoutError: no answer in ``timeout`` seconds.
+        """
+
+
+class ConfigPort(Protocol):
+    """The agent's settings as upstream's roles know them."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The settings; change them, then call ``_write()``."""
+
+    def _write(self) -> None:
+        """Store the settings."""
+
+    def watch(self) -> bool:
+        """Reload if the file changed; true if it did."""
+
+
+class ExecutionPort(Protocol):
+    """Runs scripts of verified jobs in this agent's own account."""
+
+    def interpreter_for(self, script_type: ScriptType) -> Sequence[str] | None:
+        """The command that interprets this type here, or None where it is not installed."""
+
+    async def run(self, job: VerifiedJob, output: OutputSink) -> JobOutcome:
+        """Run a job's script to its end, its time-out, or cancellation; leaves no process and no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleHealth:
+    """State of one role, as operators see it. ``state``: running, degraded, rejected or stopped."""
+
+    name: str
+    state: Literal["running", "degraded", "rejected", "stopped"]
+    file: str = ""
+    stage: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleContext:
+    """All that a role gets; no globals. The first six attributes have upstream's names and forms."""
+
+    sio: SocketPort
+    agent_id: str
+    config: ConfigPort
+    loop: AbstractEventLoop
+    hooks: Mapping[str, Any]
+    service_mode: str
+    run_context: RunContext
+    role_name: str
+    execution: ExecutionPort
+    state_folder: Path
+    """A folder of this role's own, kept over re-staging."""
+    log: Callable[[str], None]
+    """Write a line to ``Agent/Logs/<role>.log`` and ``agent.log``."""
+    register_job_handler: Callable[[Iterable[ScriptType], JobHandler], None]
+    """Run jobs of these script types; the first role to ask gets a type."""
+    post_json: Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+    """Authenticated POST to the Engine."""
+    start_task: Callable[[str, Any], Any]
+    """Run a coroutine in the background until the role is stopped; a failure shows in the role's health."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RoleModule(Protocol):
+    """A role file, seen as a module. Read-only: a plain ``list[str]`` matches ``ROLE_CONTEXTS``."""
+
+    @property
+    def ROLE_NAME(self) -> str:  # noqa: N802
+        """The role's name."""
+
+    @property
+    def ROLE_CONTEXTS(self) -> Sequence[str]:  # noqa: N802
+        """``system``, ``interactive`` or both."""
+
+    @property
+    def Role(self) -> Callable[[Any], object]:  # noqa: N802
+        """Called with the context."""
+
+
+@runtime_checkable
+class RegistersEvents(Protocol):
+    """A role that wants to register handlers."""
+
+    def register_events(self) -> Awaitable[None] | None:
+        """Called once after construction."""
+
+
+@runtime_checkable
+class HearsConfig(Protocol):
+    """A role that hears the Engine's ``agent_config``."""
+
+    def on_config(self, roles: list[dict[str, Any]], /) -> Awaitable[None] | None:
+        """Called with the whole list, at each change."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A role with something to stop."""
+
+    def stop_all(self) -> Awaitable[None] | None:
+        """Called at empty configuration and at shutdown, with a deadline."""
+
+
+@runtime_checkable
+class HasHealth(Protocol):
+    """A role that reports more than running or rejected."""
+
+    def health_report(self) -> Mapping[str, Any]:
+        """Small JSON object; may hold ``state`` and ``reason``."""
+
+
+class BaseRole:
+    """Comfort for roles of the house; drop-ins need not inherit it."""
+
+    def __init__(self, ctx: RoleContext) -> None:
+        self.ctx = ctx

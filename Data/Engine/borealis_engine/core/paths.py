@@ -1,0 +1,46 @@
+"""Where the Engine keeps things, all below ``$BOREALIS_ROOT/Engine`` (upstream's names, upstream-contract 11.5)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePaths:
+    """Folders and files of one Engine."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        """The embedded SQLite database."""
+        return self.root / "database.db"
+
+    @property
+    def certificates(self) -> Path:
+        """CA, leaf, and the keys below."""
+        return self.root / "Certificates"
+
+    @property
+    def code_signing(self) -> Path:
+        """The script-signing key; opened by ``signing`` alone."""
+        return self.certificates / "Code-Signing"
+
+    @property
+    def auth_tokens(self) -> Path:
+        """The key that signs access tokens."""
+        return self.root / "Data" / "Auth_Tokens"
+
+    @property
+    def secrets(self) -> Path:
+        """Owner's CLI token and other 0600 files."""
+        return self.root / "Data" / "Secrets"
+
+    @property
+    def output(self) -> Path:
+        """Output of runs that is too large for a database row."""
+        return self.root / "Data" / "Run_Output"
+
+    @property
+    def logs(self) -> Path:
+        """All log files."""
+        return self.root / "Logs"

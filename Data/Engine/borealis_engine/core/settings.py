@@ -1,0 +1,89 @@
+"""Settings of the Engine: from the environment, with defaults; read once at start (upstream-contract 11.4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from borealis_engine.core.errors import Fatal
+from borealis_engine.core.paths import EnginePaths
+
+DEFAULT_PORT = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Everything that can be set from outside. ``database_url`` is SQLAlchemy's form."""
+
+    paths: EnginePaths
+    database_url: str
+    host: str = "0.0.0.0"  # noqa: S104  agents come from everywhere; what they may do is decided per request
+    port: int = DEFAULT_PORT
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_bundle: Path | None = None
+    extra_leaf_sha256: tuple[str, ...] = ()
+    """Leaf certificates (hex SHA-256 of DER) that a TLS-terminating proxy shows in the Engine's stead."""
+    job_history_days: int = 30
+    mfa_issuer: str = "Borealis"
+    source_root: Path = field(default_factory=Path)
+
+    @property
+    def url(self) -> str:
+        """How people and agents reach the Engine."""
+        return self.public_url or f"https://localhost:{self.port}"
+
+
+def load_settings(environ: Mapping[str, str], *, source_root: Path) -> EngineSettings:
+    """Read settings from ``environ``.
+
+    Args:
+        environ: usually ``os.environ``.
+        source_root: the checkout, used where ``BOREALIS_ROOT`` is not set.
+
+    Raises:
+        Fatal: a value that cannot be used, named in the sentence.
+    """
+    root = Path(environ.get("BOREALIS_ROOT") or environ.get("BOREALIS_PROJECT_ROOT") or source_root).absolute()
+    paths = EnginePaths(Path(environ.get("BOREALIS_ENGINE_ROOT") or root / "Engine").absolute())
+    database = Path(environ.get("BOREALIS_DATABASE_PATH") or paths.database).absolute()
+    return EngineSettings(
+        paths=paths,
+        database_url=environ.get("BOREALIS_DATABASE_URL") or f"sqlite:///{database}",
+        host=environ.get("BOREALIS_ENGINE_HOST") or "0.0.0.0",  # noqa: S104
+        port=_port(environ.get("BOREALIS_ENGINE_PORT", "")),
+        public_url=(environ.get("BOREALIS_PUBLIC_URL") or "").rstrip("/"),
+        trusted_proxies=_list(environ.get("BOREALIS_TRUSTED_PROXIES", "")),
+        tls_cert=_path(environ.get("BOREALIS_TLS_CERT", "")),
+        tls_key=_path(environ.get("BOREALIS_TLS_KEY", "")),
+        tls_bundle=_path(environ.get("BOREALIS_TLS_BUNDLE", "")),
+        extra_leaf_sha256=_list(environ.get("BOREALIS_PROXY_LEAF_SHA256", "").lower()),
+        job_history_days=_whole(environ.get("BOREALIS_JOB_HISTORY_DAYS", ""), "BOREALIS_JOB_HISTORY_DAYS", 30),
+        mfa_issuer=environ.get("BOREALIS_MFA_ISSUER") or "Borealis",
+        source_root=source_root,
+    )
+
+
+def _port(text: str) -> int:
+    port = _whole(text, "BOREALIS_ENGINE_PORT", DEFAULT_PORT)
+    if not 1 <= port <= 65535:
+        raise Fatal("bad_setting", "BOREALIS_ENGINE_PORT is a port from 1 to 65535.")
+    return port
+
+
+def _whole(text: str, name: str, default: int) -> int:
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Fatal("bad_setting", f"{name} is a whole number, not {text!r}.") from error
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).absolute() if text else None

@@ -1,0 +1,65 @@
+"""Who may do what: the one table of permissions by operator role, and the principal that carries the answer."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+
+class OperatorRole(StrEnum):
+    """What an operator is; each can be limited to sites."""
+
+    ADMIN = "Admin"
+    OPERATOR = "Operator"
+    VIEWER = "Viewer"
+
+
+class Permission(StrEnum):
+    """One kind of thing that can be allowed. A personal access token's scopes are a set of these."""
+
+    DEVICES_READ = "devices.read"
+    DEVICES_EDIT = "devices.edit"
+    DEVICES_REVOKE = "devices.revoke"
+    ENROLMENT_READ = "enrolment.read"
+    ENROLMENT_DECIDE = "enrolment.decide"
+    RUNS_READ = "runs.read"
+    RUNS_START = "runs.start"
+    SITES_READ = "sites.read"
+    SITES_EDIT = "sites.edit"
+    OPERATORS_MANAGE = "operators.manage"
+    AUDIT_READ = "audit.read"
+    SERVER_READ = "server.read"
+    SERVER_MANAGE = "server.manage"
+    SELF = "self"
+    """One's own account, sessions and tokens."""
+
+
+_VIEWER: Final = frozenset(
+    {Permission.DEVICES_READ, Permission.RUNS_READ, Permission.SITES_READ, Permission.SELF, Permission.ENROLMENT_READ}
+)
+_OPERATOR: Final = _VIEWER | {Permission.DEVICES_EDIT, Permission.RUNS_START, Permission.ENROLMENT_DECIDE}
+PERMISSIONS: Final[dict[OperatorRole, frozenset[Permission]]] = {
+    OperatorRole.VIEWER: _VIEWER,
+    OperatorRole.OPERATOR: _OPERATOR,
+    OperatorRole.ADMIN: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A signed-in operator. ``sites`` is None for all sites; ``scopes`` is None where no token limits them."""
+
+    operator_id: int | None
+    username: str
+    role: OperatorRole
+    sites: frozenset[int] | None = None
+    scopes: frozenset[Permission] | None = None
+    via: Literal["session", "token", "owner"] = "session"
+    credential_id: str = ""
+
+    def may(self, permission: Permission) -> bool:
+        """Whether role and scopes both allow it."""
+        return permission in PERMISSIONS[self.role] and (self.scopes is None or permission in self.scopes)
+
+    def sees_site(self, site_id: int | None) -> bool:
+        """Whether things of this site exist for them; devices without a site only for those who see all."""
+        return self.sites is None or (site_id is not None and site_id in self.sites)

@@ -1,0 +1,8 @@
+"""Tables of devices."""
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Make them."""

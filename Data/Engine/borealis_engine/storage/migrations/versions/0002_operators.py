@@ -1,0 +1,8 @@
+"""Tables of operators."""
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make them."""

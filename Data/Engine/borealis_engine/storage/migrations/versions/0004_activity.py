@@ -1,0 +1,8 @@
+"""Tables of activity."""
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Make them."""

@@ -1,0 +1,165 @@
+"""Every socket event name, REST path, header and closed vocabulary, spelt once.
+
+Spellings are upstream's where an existing installation knows them (``upstream-contract.md`` 1 to 5).
+"""
+
+from enum import StrEnum
+from typing import Final
+
+HEADER_CONTEXT: Final = "X-Borealis-Agent-Context"
+HEADER_DPOP: Final = "DPoP"
+USER_AGENT: Final = "Borealis-Agent/secure"
+
+
+class Rest:
+    """REST paths that agents call."""
+
+    ENROLL_REQUEST: Final = "/api/agent/enroll/request"
+    ENROLL_POLL: Final = "/api/agent/enroll/poll"
+    TOKEN_REFRESH: Final = "/api/agent/token/refresh"
+    HEARTBEAT: Final = "/api/agent/heartbeat"
+    DETAILS: Final = "/api/agent/details"
+    SCRIPT_REQUEST: Final = "/api/agent/script/request"
+    SCRIPT_RESULT: Final = "/api/agent/script/result"
+
+
+class DeviceEvent(StrEnum):
+    """Socket events from agent to Engine."""
+
+    CONNECT_AGENT = "connect_agent"
+    REQUEST_CONFIG = "request_config"
+    QUICK_JOB_OUTPUT = "quick_job_output"
+    QUICK_JOB_RESULT = "quick_job_result"
+    COLLECTOR_STATUS = "collector_status"
+
+
+class EngineEvent(StrEnum):
+    """Socket events from Engine to agent."""
+
+    AGENT_CONFIG = "agent_config"
+    QUICK_JOB_RUN = "quick_job_run"
+    QUICK_JOB_CANCEL = "quick_job_cancel"
+    SIGNING_KEYS_CHANGED = "signing_keys_changed"
+    VPN_TUNNEL_START = "vpn_tunnel_start"
+    VPN_TUNNEL_STOP = "vpn_tunnel_stop"
+    VPN_TUNNEL_ACTIVITY = "vpn_tunnel_activity"
+    ANSIBLE_PLAYBOOK_RUN = "ansible_playbook_run"
+    ANSIBLE_PLAYBOOK_CANCEL = "ansible_playbook_cancel"
+
+
+SEALED_EVENTS: Final[frozenset[str]] = frozenset(
+    {
+        EngineEvent.QUICK_JOB_RUN,
+        EngineEvent.QUICK_JOB_CANCEL,
+        EngineEvent.SIGNING_KEYS_CHANGED,
+        EngineEvent.VPN_TUNNEL_START,
+        EngineEvent.VPN_TUNNEL_STOP,
+        EngineEvent.ANSIBLE_PLAYBOOK_RUN,
+        EngineEvent.ANSIBLE_PLAYBOOK_CANCEL,
+    }
+)
+"""Events whose payload must carry an envelope; a role hears them only after it was verified."""
+
+
+class OperatorEvent(StrEnum):
+    """Socket events from Engine to operators' browsers and command lines."""
+
+    DEVICE_ACTIVITY_CHANGED = "device_activity_changed"
+    DEVICE_CHANGED = "device_changed"
+    APPROVALS_CHANGED = "approvals_changed"
+    RUN_OUTPUT = "quick_job_output"
+    WATCH_RUN = "watch_run"
+    UNWATCH_RUN = "unwatch_run"
+
+
+class RunContext(StrEnum):
+    """In whose name an agent works."""
+
+    SYSTEM = "system"
+    INTERACTIVE = "interactive"
+
+
+CONTEXT_HEADER_VALUES: Final[dict[RunContext, str]] = {
+    RunContext.SYSTEM: "SYSTEM",
+    RunContext.INTERACTIVE: "CURRENTUSER",
+}
+RUN_MODES: Final[dict[RunContext, str]] = {
+    RunContext.SYSTEM: "system",
+    RunContext.INTERACTIVE: "current_user",
+}
+SERVICE_MODES: Final[dict[RunContext, str]] = {
+    RunContext.SYSTEM: "system",
+    RunContext.INTERACTIVE: "currentuser",
+}
+
+
+class ScriptType(StrEnum):
+    """What interprets a script."""
+
+    POWERSHELL = "powershell"
+    BATCH = "batch"
+    BASH = "bash"
+    PYTHON = "python"
+    ANSIBLE = "ansible"
+
+
+class RunStatus(StrEnum):
+    """The life of a run as operators and devices name it."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCESS = "Success"
+    FAILED = "Failed"
+    TIMED_OUT = "Timed Out"
+    CANCELLED = "Cancelled"
+    EXPIRED = "Expired"
+    REFUSED = "Refused"
+    INTERRUPTED = "Interrupted"
+
+
+TERMINAL_STATUSES: Final[frozenset[RunStatus]] = frozenset(RunStatus) - {RunStatus.PENDING, RunStatus.RUNNING}
+DEVICE_RESULT_STATUSES: Final[frozenset[RunStatus]] = TERMINAL_STATUSES - {RunStatus.EXPIRED}
+"""What a device may report as the end of a run."""
+
+
+class RefusalCode(StrEnum):
+    """Why a device would not run an order."""
+
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_KEY = "unknown_key"
+    WRONG_DEVICE = "wrong_device"
+    WRONG_CONTEXT = "wrong_context"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    REPLAYED = "replayed"
+    DIGEST_MISMATCH = "digest_mismatch"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    MALFORMED = "malformed"
+    INTERPRETER_MISSING = "interpreter_missing"
+    BUSY = "busy"
+
+
+REFUSAL_ADVICE: Final[dict[RefusalCode, str]] = {
+    RefusalCode.BAD_SIGNATURE: (
+        "The signature does not match. Send the job again; if it recurs, check that nobody alters traffic."
+    ),
+    RefusalCode.UNKNOWN_KEY: (
+        "The device does not trust this signing key. Rotate keys properly, or enrol the device again."
+    ),
+    RefusalCode.WRONG_DEVICE: "The job was sealed for another device. Send it again to this one.",
+    RefusalCode.WRONG_CONTEXT: "The job was sealed for another run context. Choose the context again.",
+    RefusalCode.EXPIRED: (
+        "The job reached the device too late. Send it again, and check the clocks of Engine and device."
+    ),
+    RefusalCode.NOT_YET_VALID: "The job lies in the device's future. Check the clocks of Engine and device.",
+    RefusalCode.REPLAYED: "The device has had this run before and does not run it twice. Send a new job.",
+    RefusalCode.DIGEST_MISMATCH: "Script or file differs from what was signed. Send the job again.",
+    RefusalCode.TOO_LARGE: "The job is larger than the device accepts. Make the script or its files smaller.",
+    RefusalCode.UNSUPPORTED_TYPE: "The device cannot run this kind of script. Choose a type that its system knows.",
+    RefusalCode.MALFORMED: "The device could not read the job. Check that Engine and agent have matching versions.",
+    RefusalCode.INTERPRETER_MISSING: (
+        "The interpreter is not installed on the device. Install it there and send the job again."
+    ),
+    RefusalCode.BUSY: "The device runs as many jobs as it allows at once. Send the job again later.",
+}
