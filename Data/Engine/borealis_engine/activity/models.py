@@ -1,0 +1,102 @@
+"""What activity keeps in memory and gives to others: live runs, job content, rows for operators."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from borealis_engine.activity.states import Party, RunFacts
+from borealis_wire.events import TERMINAL_STATUSES, RunContext, RunStatus
+
+
+@dataclass(slots=True, eq=False)
+class LiveRun:
+    """A run that is not over, as small as it can be. Changed by ``activity`` alone, read by ``dispatch``.
+
+    Times are Unix seconds. ``offers`` counts how often it was handed out, one for a past life of the Engine.
+    ``envelope`` is the sealed order, dropped once the device has it and read back from the database if needed.
+    """
+
+    id: int
+    run_id: str
+    job_id: str
+    guid: str
+    hostname: str
+    site_id: int | None
+    context: RunContext
+    created_at: float
+    expires_at: float
+    timeout_seconds: int
+    status: RunStatus = RunStatus.PENDING
+    ended_by: Party = Party.NOBODY
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    cancel_requested: bool = False
+    offers: int = 0
+    envelope: dict[str, Any] | None = None
+
+    @property
+    def facts(self) -> RunFacts:
+        """What the state machine decides on."""
+        return RunFacts(self.status, self.sent_at is not None, self.cancel_requested, self.ended_by)
+
+    @property
+    def sendable(self) -> bool:
+        """Whether the order may (still) be handed out."""
+        return not self.cancel_requested and self.status not in TERMINAL_STATUSES
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, in memory at least."""
+        return self.status in TERMINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class JobContent:
+    """What a job says, the same for all its runs. ``files``: name, size, mime_type, sha256, data (base64)."""
+
+    id: str
+    source: str
+    script_name: str
+    script_type: str
+    script_sha256: str
+    script: bytes
+    script_signature: str
+    signing_key: str
+    context: RunContext
+    timeout_seconds: int
+    created_by: str
+    created_at: float
+    expires_at: float
+    variables: tuple[dict[str, Any], ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    files: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.script) + sum(len(file["data"]) for file in self.files) + 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a run as the device told it."""
+
+    status: RunStatus
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    reason: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs an operator wants to see. ``sites`` None: all. Newest first, ids below ``before``."""
+
+    sites: frozenset[int] | None = None
+    device: str = ""
+    status: str = ""
+    job_id: str = ""
+    before: int | None = None
+    limit: int = 100
+    with_output: bool = False

@@ -1,0 +1,5 @@
+"""REST door: Heartbeat and details of devices."""
+
+from litestar.handlers import HTTPRouteHandler
+
+HANDLERS: list[HTTPRouteHandler] = []

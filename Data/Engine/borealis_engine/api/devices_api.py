@@ -1,0 +1,5 @@
+"""REST door: Devices."""
+
+from litestar.handlers import HTTPRouteHandler
+
+HANDLERS: list[HTTPRouteHandler] = []

@@ -1,0 +1,5 @@
+"""REST door: Enrolment, approvals and codes."""
+
+from litestar.handlers import HTTPRouteHandler
+
+HANDLERS: list[HTTPRouteHandler] = []

@@ -1,0 +1,301 @@
+"""REST door: quick jobs, runs, their output and history.
+
+Times are Unix seconds (float). ``?wait=`` holds the answer back up to 60 s, until the runs are over or there is
+new output; it asks no database meanwhile.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import delete, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from borealis_engine.activity import RunQuery
+from borealis_engine.api.access import body_limit, operator
+from borealis_engine.api.errors import errors
+from borealis_engine.api.services import Services
+from borealis_engine.core.errors import Forbidden, Invalid
+from borealis_engine.jobs import Launched, LaunchRequest
+from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
+from borealis_wire.events import RunStatus
+from borealis_wire.limits import MAX_REST_UPLOAD_BYTES
+
+MAX_WAIT_SECONDS: Final = 60
+_Wait = Annotated[float, Parameter(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the end, at most 60.")]
+_RunId = Annotated[str, Parameter(max_length=64)]
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """One job on one device. ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do."""
+
+    device: str
+    guid: str
+    run_id: str
+    activity_id: int
+    job_id: str
+    site_id: int | None
+    status: str
+    exit_code: int | None
+    stdout: str
+    stderr: str
+    has_stdout: bool
+    has_stderr: bool
+    started_at: float | None
+    finished_at: float | None
+    reason: str
+    advice: str
+    cancel_requested: bool
+    sent_at: float | None
+    created_at: float
+    expires_at: float
+    created_by: str
+    script_name: str
+    script_type: str
+    context: str
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """Runs, newest first; ``next`` is the ``before`` of the next page."""
+
+    runs: list[RunView]
+    next: int | None
+
+
+class JobView(msgspec.Struct, frozen=True):
+    """A job: what was asked for."""
+
+    job_id: str
+    script_name: str
+    script_type: str
+    script_sha256: str
+    context: str
+    timeout_seconds: int
+    created_by: str
+    created_at: float
+    expires_at: float
+    done: bool
+
+
+class JobWithRuns(msgspec.Struct, frozen=True):
+    """A job and those of its runs that the caller may see."""
+
+    job: JobView
+    runs: list[RunView]
+
+
+class OutputChunk(msgspec.Struct, frozen=True):
+    """A piece of live output."""
+
+    seq: int
+    stream: str
+    data: str
+
+
+class OutputPage(msgspec.Struct, frozen=True):
+    """Pieces above ``after_seq``; ``done``: the run is over and there is no more."""
+
+    chunks: list[OutputChunk]
+    status: str
+    done: bool
+
+
+class CancelAnswer(msgspec.Struct, frozen=True):
+    """``cancelled``: it never left the Engine; ``requested``: the device is told, its result tells the end."""
+
+    status: str
+
+
+class HistoryItem(msgspec.Struct, frozen=True):
+    """Upstream's row of a device's history (upstream-contract 8b); ``ran_at`` in whole seconds."""
+
+    id: int
+    script_name: str
+    script_path: str
+    script_type: str
+    ran_at: int
+    status: str
+    has_stdout: bool
+    has_stderr: bool
+
+
+class History(msgspec.Struct, frozen=True):
+    """A device's history, newest first."""
+
+    history: list[HistoryItem]
+
+
+class HistoryJob(msgspec.Struct, frozen=True):
+    """Upstream's form of one run."""
+
+    id: int
+    hostname: str
+    script_name: str
+    script_path: str
+    script_type: str
+    ran_at: int
+    status: str
+    stdout: str
+    stderr: str
+    run_id: str
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """How many runs were deleted."""
+
+    status: str
+    deleted: int
+
+
+@post(
+    "/api/scripts/quick_run",
+    opt={**operator(Permission.RUNS_START), **body_limit(MAX_REST_UPLOAD_BYTES)},
+    status_code=200,
+    responses=errors(404),
+    tags=["runs"],
+)
+async def quick_run(services: Services, principal: Principal, peer: str, data: LaunchRequest) -> Launched:
+    """Start a script on devices: on all that are named, or on none. Answers once everything is on disk."""
+    return await services.jobs.launch(principal, data, address=peer)
+
+
+@get("/api/runs", opt=operator(Permission.RUNS_READ), tags=["runs"])
+async def list_runs(
+    services: Services,
+    principal: Principal,
+    device: Annotated[str, Parameter(max_length=253, description="GUID or hostname.")] = "",
+    status: Annotated[str, Parameter(max_length=16)] = "",
+    before: Annotated[int | None, Parameter(ge=0, le=2**62)] = None,
+    limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
+) -> RunPage:
+    """Runs, newest first, without their output."""
+    if status and status not in set(RunStatus):
+        raise Invalid("invalid_status", f"status is one of {', '.join(RunStatus)}.")
+    runs, following = await services.jobs.history.page(
+        RunQuery(sites=principal.sites, device=device, status=status, before=before, limit=limit)
+    )
+    return RunPage([RunView(**run) for run in runs], following)
+
+
+@get("/api/runs/{run_id:str}", opt=operator(Permission.RUNS_READ), responses=errors(404), tags=["runs"])
+async def get_run(services: Services, principal: Principal, run_id: _RunId, wait: _Wait = 0) -> RunView:
+    """One run with its output; with ``wait`` as soon as it is over."""
+    history = services.jobs.history
+    if wait and services.activity.live(run_id) is not None:
+        await history.run(principal.sites, run_id=run_id)
+        await history.wait_finished([run_id], wait)
+    return RunView(**await history.run(principal.sites, run_id=run_id))
+
+
+@get("/api/runs/{run_id:str}/output", opt=operator(Permission.RUNS_READ), responses=errors(404), tags=["runs"])
+async def get_output(
+    services: Services,
+    principal: Principal,
+    run_id: _RunId,
+    after_seq: Annotated[int, Parameter(ge=-1, le=2**31 - 1)] = -1,
+    wait: _Wait = 0,
+) -> OutputPage:
+    """Live output above ``after_seq``; with ``wait`` as soon as there is some, or the run is over."""
+    history = services.jobs.history
+    run = await history.run(principal.sites, run_id=run_id)
+    chunks, done = await history.wait_output(run["activity_id"], run_id, after_seq, wait)
+    if done:
+        run = await history.run(principal.sites, run_id=run_id)
+    return OutputPage([OutputChunk(c.seq, c.stream, c.data) for c in chunks], run["status"], done)
+
+
+@post(
+    "/api/runs/{run_id:str}/cancel",
+    opt=operator(Permission.RUNS_START),
+    status_code=200,
+    responses=errors(404, 409),
+    tags=["runs"],
+)
+async def cancel_run(services: Services, principal: Principal, peer: str, run_id: _RunId) -> CancelAnswer:
+    """End a run and its whole process tree."""
+    return CancelAnswer(await services.jobs.cancel(principal, run_id, address=peer))
+
+
+@get("/api/jobs/{job_id:str}", opt=operator(Permission.RUNS_READ), responses=errors(404), tags=["runs"])
+async def get_job(
+    services: Services, principal: Principal, job_id: Annotated[str, Parameter(max_length=64)], wait: _Wait = 0
+) -> JobWithRuns:
+    """A job with its runs and their output; with ``wait`` as soon as all of them are over."""
+    history = services.jobs.history
+    if wait:
+        await history.wait_finished(await history.run_ids(principal.sites, job_id), wait)
+    found = await history.job(principal.sites, job_id)
+    return JobWithRuns(JobView(**found["job"]), [RunView(**run) for run in found["runs"]])
+
+
+@get("/api/device/activity/{hostname:str}", opt=operator(Permission.RUNS_READ), tags=["runs"])
+async def device_history(
+    services: Services, principal: Principal, hostname: Annotated[str, Parameter(max_length=253)]
+) -> History:
+    """A device's history in upstream's form; empty for an unknown name."""
+    runs, _ = await services.jobs.history.page(RunQuery(sites=principal.sites, device=hostname, limit=500))
+    return History(
+        [
+            HistoryItem(**_upstream(run), has_stdout=run["has_stdout"], has_stderr=run["has_stderr"])
+            for run in runs
+        ]
+    )
+
+
+@delete(
+    "/api/device/activity/{hostname:str}",
+    opt=operator(Permission.RUNS_START),
+    status_code=200,
+    tags=["runs"],
+)
+async def delete_history(
+    services: Services, principal: Principal, peer: str, hostname: Annotated[str, Parameter(max_length=253)]
+) -> Deleted:
+    """Delete the finished runs of a device. Admins only; it is audited."""
+    if principal.role != OperatorRole.ADMIN:
+        raise Forbidden("forbidden", "Only an Admin may delete history.")
+    return Deleted("ok", await services.jobs.delete_history(principal, hostname, address=peer))
+
+
+@get(
+    "/api/device/activity/job/{activity_id:int}",
+    opt=operator(Permission.RUNS_READ),
+    responses=errors(404),
+    tags=["runs"],
+)
+async def history_job(services: Services, principal: Principal, activity_id: int) -> HistoryJob:
+    """One run by its number, in upstream's form."""
+    if not 0 <= activity_id < 2**62:
+        raise Invalid("invalid_request", "The number of a run is positive.")
+    run = await services.jobs.history.run(principal.sites, number=activity_id)
+    return HistoryJob(
+        **_upstream(run),
+        hostname=run["device"],
+        stdout=run["stdout"],
+        stderr=run["stderr"],
+        run_id=run["run_id"],
+    )
+
+
+def _upstream(run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": run["activity_id"],
+        "script_name": run["script_name"],
+        "script_path": "",
+        "script_type": run["script_type"],
+        "ran_at": int(run["started_at"] or run["created_at"]),
+        "status": run["status"],
+    }
+
+
+HANDLERS: list[HTTPRouteHandler] = [
+    quick_run,
+    list_runs,
+    get_run,
+    get_output,
+    cancel_run,
+    get_job,
+    device_history,
+    delete_history,
+    history_job,
+]

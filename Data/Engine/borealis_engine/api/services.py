@@ -1,0 +1,62 @@
+"""What the REST handlers call: one object that holds every service, built by ``borealis_engine.app``."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from borealis_base.clock import Clock
+    from borealis_engine.activity.service import ActivityService
+    from borealis_engine.audit import AuditLog
+    from borealis_engine.core.feed import ChangeFeed
+    from borealis_engine.core.ids import Randomness
+    from borealis_engine.core.settings import EngineSettings
+    from borealis_engine.devices.service import DeviceService
+    from borealis_engine.dispatch.service import Dispatcher
+    from borealis_engine.enrolment.service import EnrolmentService
+    from borealis_engine.enrolment.tls import EngineCertificates
+    from borealis_engine.enrolment.tokens import AccessTokens
+    from borealis_engine.jobs.service import JobService
+    from borealis_engine.operators.service import OperatorService
+    from borealis_engine.signing.service import SigningService
+    from borealis_engine.storage import Database
+
+
+class Services:
+    """Every service of one Engine. Handlers take it as the keyword ``services``.
+
+    A plain class, not a dataclass: the web framework would otherwise try to copy it field by field.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: "EngineSettings",
+        clock: "Clock",
+        randomness: "Randomness",
+        db: "Database",
+        feed: "ChangeFeed",
+        audit: "AuditLog",
+        operators: "OperatorService",
+        devices: "DeviceService",
+        signing: "SigningService",
+        activity: "ActivityService",
+        dispatcher: "Dispatcher",
+        jobs: "JobService",
+        enrolment: "EnrolmentService",
+        certificates: "EngineCertificates",
+        access_tokens: "AccessTokens",
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.randomness = randomness
+        self.db = db
+        self.feed = feed
+        self.audit = audit
+        self.operators = operators
+        self.devices = devices
+        self.signing = signing
+        self.activity = activity
+        self.dispatcher = dispatcher
+        self.jobs = jobs
+        self.enrolment = enrolment
+        self.certificates = certificates
+        self.access_tokens = access_tokens

@@ -1,0 +1,5 @@
+"""REST door: Sites."""
+
+from litestar.handlers import HTTPRouteHandler
+
+HANDLERS: list[HTTPRouteHandler] = []

@@ -1,0 +1,10 @@
+"""Quick jobs: what an operator wants becomes sealed runs, in one transaction; and cancels.
+
+Owns no table (``activity`` records). May be called by: ``api``. It never hears of results, never talks to a
+device. Cancelling a run is its half: it records the wish, ``dispatch`` carries it to the device.
+"""
+
+from borealis_engine.jobs.models import FileUpload, Launched, LaunchedRun, LaunchRequest
+from borealis_engine.jobs.service import JobService
+
+__all__ = ["FileUpload", "JobService", "LaunchRequest", "Launched", "LaunchedRun"]

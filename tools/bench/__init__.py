@@ -1,0 +1,1 @@
+"""The benchmarks of ``./Borealis.sh bench``: real programs, real TLS, real signatures, real storage (contract 9)."""
