@@ -5,6 +5,7 @@ sides read through here. RFC 8259 leaves these cases open; RFC 7493 (I-JSON) for
 """
 
 import json
+import math
 from typing import Any
 
 from borealis_wire.limits import MAX_JSON_DEPTH
@@ -29,7 +30,7 @@ def loads(data: bytes, *, max_bytes: int, max_depth: int = MAX_JSON_DEPTH) -> An
         raise JsonError(f"document of {len(data)} bytes exceeds {max_bytes}")
     try:
         text = data.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except JsonError:
         raise
     except (UnicodeDecodeError, ValueError) as error:
@@ -79,6 +80,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise JsonError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise JsonError("a number is too large")  # 1e999 would turn into infinity, which no JSON can say again
+    return number
 
 
 def _check(value: Any, max_depth: int) -> None:

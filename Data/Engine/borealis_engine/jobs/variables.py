@@ -112,7 +112,7 @@ def _boolean(name: str, value: Any) -> bool:
 
 
 def _number(name: str, value: Any) -> int | float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return value
     if isinstance(value, str):
         for read in (int, float):
