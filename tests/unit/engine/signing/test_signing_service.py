@@ -7,7 +7,6 @@ import pytest
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_randomness import FakeRandomness
 
-from borealis_base import files
 from borealis_engine.core.errors import Fatal
 from borealis_engine.signing import SigningService, _vault, statements
 from borealis_wire import base64s
@@ -125,7 +124,7 @@ async def test_survives_power_cut_at_any_step_of_a_rotation(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", replace)
-        patch.setattr(files.os, "fsync", fsync)
+        patch.setattr(os, "fsync", fsync)
         try:
             await service.rotate()
             finished = True
