@@ -1,10 +1,12 @@
 """The REST application: handlers of all rooms behind one doorkeeper, one error shape, one set of headers."""
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar, Request
 from litestar.di import Provide
+from litestar.exceptions import LitestarDeprecationWarning
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.types import Message, Scope
@@ -65,25 +67,29 @@ def create_api(services: Services, *, metrics: Metrics | None = None, extra: Seq
         extra: further handlers, for tests of the framework itself.
     """
     meter = metrics or Metrics()
-    app = Litestar(
-        route_handlers=[*all_handlers(), *extra],
-        middleware=[DefineMiddleware(Doorkeeper, services=services)],
-        dependencies={
-            "services": Provide(lambda: services, sync_to_thread=False, use_cache=True),
-            "metrics": Provide(lambda: meter, sync_to_thread=False, use_cache=True),
-            "principal": Provide(provide_principal, sync_to_thread=False),
-            "device": Provide(provide_device, sync_to_thread=False),
-            "peer": Provide(provide_peer, sync_to_thread=False),
-            "caller": Provide(provide_caller, sync_to_thread=False),
-        },
-        exception_handlers=exception_handlers(),
-        before_send=[_security_headers],
-        openapi_config=None,
-        cors_config=None,
-        logging_config=None,
-        request_max_body_size=None,
-        debug=False,
-    )
+    with warnings.catch_warnings():
+        # Handlers take what they need by parameter name. The framework's next major version wants a marker on each
+        # such parameter; until then the marks would only make every signature longer.
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        app = Litestar(
+            route_handlers=[*all_handlers(), *extra],
+            middleware=[DefineMiddleware(Doorkeeper, services=services)],
+            dependencies={
+                "services": Provide(lambda: services, sync_to_thread=False, use_cache=True),
+                "metrics": Provide(lambda: meter, sync_to_thread=False, use_cache=True),
+                "principal": Provide(provide_principal, sync_to_thread=False),
+                "device": Provide(provide_device, sync_to_thread=False),
+                "peer": Provide(provide_peer, sync_to_thread=False),
+                "caller": Provide(provide_caller, sync_to_thread=False),
+            },
+            exception_handlers=exception_handlers(),
+            before_send=[_security_headers],
+            openapi_config=None,
+            cors_config=None,
+            logging_config=None,
+            request_max_body_size=None,
+            debug=False,
+        )
     app.asgi_handler = PlainPaths(meter.measure(app.asgi_handler))
     return app
 
@@ -130,9 +136,10 @@ _HEADERS = (
 async def _security_headers(message: Message, scope: Scope) -> None:
     if message["type"] != "http.response.start":
         return
-    headers = [tuple(item) for item in message.get("headers", [])]
+    headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", [])]
     names = {name.lower() for name, _ in headers}
-    handler = scope.get("route_handler")
+    # Where nothing was routed (404) there is no handler, whatever the framework's type says.
+    handler = cast("HTTPRouteHandler | None", scope.get("route_handler"))
     is_page = handler is not None and handler.opt.get("page") is True
     headers.extend(_HEADERS)
     headers.append((b"content-security-policy", PAGE_POLICY if is_page else _API_POLICY))

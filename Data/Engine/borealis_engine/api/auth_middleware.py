@@ -10,15 +10,16 @@ from typing import Any, Final
 
 from litestar.datastructures import Headers
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
 from borealis_engine.api import request_checks
 from borealis_engine.api.access import BODY_OPT_KEY, OPT_KEY, Access, DevicePrincipal
 from borealis_engine.api.errors import Interrupted, MethodNotAllowed, UnsupportedMedia
 from borealis_engine.api.services import Services
-from borealis_engine.core.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from borealis_engine.core.errors import Forbidden, Invalid, Unauthenticated
 from borealis_engine.core.rate_limit import SlidingWindow
+from borealis_engine.enrolment.standing import require_standing
 from borealis_engine.operators.models import SESSION_COOKIE
 from borealis_engine.operators.permissions import Principal
 from borealis_wire.limits import MAX_REST_BODY_BYTES
@@ -50,6 +51,7 @@ class Doorkeeper:
         self._results = SlidingWindow(RESULTS_LIMIT, LIMIT_WINDOW, max_keys=50_000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decide who calls, read the body, and let the handler have both."""
         if scope["type"] != ScopeType.HTTP:
             raise Forbidden("forbidden", "No such door.")
         handler = scope["route_handler"]
@@ -91,15 +93,7 @@ class Doorkeeper:
         claims = self._services.access_tokens.verify(token, self._services.clock.now())
         window = self._results if rule.limit == "results" else self._device_calls
         window.check(claims.fingerprint, self._services.clock.monotonic())
-        device = self._services.devices.auth_state(claims.guid)
-        if device is None:
-            raise NotFound("device_not_found", "The Engine has no such device. Enrol it again.")
-        if device.fingerprint != claims.fingerprint:
-            raise Forbidden("fingerprint_mismatch", "The device has another key now. Enrol it again.")
-        if device.token_version != claims.token_version:
-            raise Forbidden("token_version_mismatch", "The token is of an earlier enrolment. Ask for a new one.")
-        if device.status not in {"active", "quarantined"}:
-            raise Forbidden("device_revoked", "An operator revoked this device. It has to be enrolled again.")
+        device = require_standing(claims, self._services.devices.auth_state(claims.guid))
         return Caller(
             peer,
             device=DevicePrincipal(
@@ -151,12 +145,13 @@ class PlainPaths:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass plain paths on as they are, and others as one that no route has."""
         if scope["type"] == ScopeType.HTTP:
             raw = scope.get("raw_path") or str(scope["path"]).encode("utf-8", "replace")
             if not request_checks.is_plain_path(bytes(raw)):
-                # An address that no route has; the router then answers 404 in the usual shape.
-                scope["path"] = "/.not-a-plain-path"
-                scope["raw_path"] = b"/.not-a-plain-path"
+                # An address that no route has, also none for pages; the router answers 404 in the usual shape.
+                scope["path"] = "/api/.not-a-plain-path"
+                scope["raw_path"] = b"/api/.not-a-plain-path"
         await self.app(scope, receive, send)
 
 
@@ -213,10 +208,10 @@ async def _read_body(scope: Scope, receive: Receive, headers: Headers, annotatio
     try:
         async with asyncio.timeout(BODY_SECONDS):
             while True:
-                message: Message = await receive()
-                if message["type"] == "http.disconnect":
+                message = await receive()
+                if message["type"] != "http.request":
                     raise Interrupted("interrupted", "The request ended early.")
-                chunk: bytes = message.get("body", b"")  # type: ignore[assignment]
+                chunk = message.get("body", b"")
                 size += len(chunk)
                 if size > max_bytes:
                     raise request_checks.too_large(max_bytes)

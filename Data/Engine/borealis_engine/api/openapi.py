@@ -1,11 +1,14 @@
 """The API document (OpenAPI 3.1), made from the handlers themselves, with the auth rule on every operation."""
 
 import copy
-from collections.abc import Iterator
-from typing import Any, Final, get_args
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
-from litestar import Litestar, Request, get
+from litestar import Litestar, Request, Response, get
 from litestar._openapi.plugin import OpenAPIPlugin
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
@@ -13,7 +16,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
 from borealis_engine.api.access import OPT_KEY, Access, public
-from borealis_engine.api.errors import describe
+from borealis_engine.api.errors import ErrorBody, describe
 from borealis_engine.api.request_checks import CSRF_HEADER, SAFE_METHODS
 from borealis_engine.operators.models import SESSION_COOKIE
 
@@ -38,16 +41,7 @@ _SECURITY_SCHEMES: Final = {
         "description": "Personal token (bor_pat_...) of an operator, or the owner token on the Engine's machine.",
     },
 }
-_ERROR_SCHEMA: Final = {
-    "type": "object",
-    "title": "ErrorBody",
-    "properties": {
-        "error": {"type": "string", "description": "Code, for programs."},
-        "detail": {"type": "string", "description": "What happened and what to do, for people."},
-        "retry_after": {"type": "number", "description": "Seconds to wait, with 429."},
-    },
-    "required": ["error", "detail"],
-}
+_REFERENCE: Final = "#/components/schemas/{name}"
 
 
 @get(
@@ -79,27 +73,122 @@ def _build(app: Litestar) -> dict[str, Any]:
         version=API_VERSION,
         description="Every address of the Engine. Errors are `{error, detail}` throughout.",
         render_plugins=[JsonRenderPlugin()],
+        use_handler_docstrings=True,
     )
     routes = [route for route in app.routes if isinstance(route, HTTPRoute)]
     for route in routes:
         plugin.receive_route(route)
     built: dict[str, Any] = copy.deepcopy(plugin.provide_openapi_schema())
-    built["components"] = {**built.get("components", {}), "securitySchemes": _SECURITY_SCHEMES}
-    schemas = built["components"].setdefault("schemas", {})
-    schemas["ErrorBody"] = _ERROR_SCHEMA
+    shapes = _shapes(handler for route in routes for handler in route.route_handlers)
+    components = built.setdefault("components", {})
+    components["securitySchemes"] = _SECURITY_SCHEMES
+    components["schemas"] = {**components.get("schemas", {}), **shapes.components}
     for route in routes:
         for handler in route.route_handlers:
             if not handler.resolve_include_in_schema():
                 continue
-            _close_strict_schemas(handler, schemas)
             for method in handler.http_methods:
                 operation = built["paths"].get(route.path_format, {}).get(str(method).lower())
                 if operation is not None:
-                    _complete(operation, str(method), handler)
+                    _use_shapes(operation, handler, shapes)
+                    _complete(operation, str(method), handler, has_path_parameter="{" in route.path_format)
+    _drop_unused(built)
     return built
 
 
-def _complete(operation: dict[str, Any], method: str, handler: HTTPRouteHandler) -> None:
+@dataclass(frozen=True, slots=True)
+class _Shapes:
+    """JSON Schemas by the type they describe, as the library has them that checks and writes the bodies."""
+
+    by_type: dict[Any, dict[str, Any]]
+    components: dict[str, Any]
+
+
+def _shapes(handlers: Iterable[HTTPRouteHandler]) -> _Shapes:
+    shown = [handler for handler in handlers if handler.resolve_include_in_schema()]
+    asked = [kind for handler in shown if (kind := _body_type(handler)) is not None]
+    answered = [ErrorBody, *(kind for handler in shown for kind in _answer_types(handler))]
+    types = [*asked, *answered]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    only_answered = set(_structs(answered, set())) - set(_structs(asked, set()))
+    for struct in only_answered:
+        # What is always written is always there: types made from the document need not doubt it.
+        schema = components.get(struct.__name__)
+        if schema is not None and not struct.__struct_config__.omit_defaults:
+            sure = [name for name in schema["properties"] if name not in _may_be_unset(struct)]
+            schema["required"] = sure
+    for schema in components.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    return _Shapes(dict(zip(types, schemas, strict=True)), components)
+
+
+def _use_shapes(operation: dict[str, Any], handler: HTTPRouteHandler, shapes: _Shapes) -> None:
+    body = _body_type(handler)
+    if body is not None:
+        operation["requestBody"]["content"] = {"application/json": {"schema": shapes.by_type[body]}}
+    answers = [shapes.by_type[kind] for kind in _answer_types(handler)]
+    if answers:
+        schema = answers[0] if len(answers) == 1 else {"anyOf": answers}
+        for status, response in operation["responses"].items():
+            if int(status) < 400:
+                response["content"] = {"application/json": {"schema": schema}}
+
+
+def _drop_unused(document: dict[str, Any]) -> None:
+    """Remove what the framework described and nothing refers to now."""
+    schemas = document["components"]["schemas"]
+    used: set[str] = set()
+    waiting: list[Any] = [document["paths"]]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting += item
+        elif isinstance(item, dict):
+            waiting += item.values()
+            name = str(item.get("$ref", "")).rpartition("/")[2]
+            if name in schemas and name not in used:
+                used.add(name)
+                waiting.append(schemas[name])
+    document["components"]["schemas"] = {name: schema for name, schema in schemas.items() if name in used}
+
+
+def _body_type(handler: HTTPRouteHandler) -> Any | None:
+    parameter = handler.parsed_fn_signature.parameters.get("data")
+    return None if parameter is None else parameter.annotation
+
+
+def _answer_types(handler: HTTPRouteHandler) -> list[Any]:
+    """The types of the JSON that a handler answers with; none where it answers with something else."""
+    annotation = handler.parsed_fn_signature.return_type.annotation
+    if get_origin(annotation) is Response:
+        (annotation,) = get_args(annotation)
+    structs = list(_structs([annotation], set()))
+    members = get_args(annotation) if isinstance(annotation, UnionType) else ()
+    # Structures without a tag are told apart by nothing, so the library describes them one by one only.
+    if len(members) > 1 and any(struct in members and struct.__struct_config__.tag is None for struct in structs):
+        return list(members)
+    return [annotation] if structs else []
+
+
+def _structs(annotations: Iterable[Any], seen: set[Any]) -> Iterator[type[msgspec.Struct]]:
+    """The structures that types are made of, each once."""
+    for annotation in annotations:
+        if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+            if annotation not in seen:
+                seen.add(annotation)
+                yield annotation
+                yield from _structs((field.type for field in msgspec.structs.fields(annotation)), seen)
+        else:
+            yield from _structs(get_args(annotation), seen)
+
+
+def _may_be_unset(struct: type[msgspec.Struct]) -> set[str]:
+    fields = msgspec.structs.fields(struct)
+    return {field.encode_name for field in fields if msgspec.UnsetType in get_args(field.type)}
+
+
+def _complete(operation: dict[str, Any], method: str, handler: HTTPRouteHandler, *, has_path_parameter: bool) -> None:
     rule = handler.opt.get(OPT_KEY)
     if not isinstance(rule, Access):
         return
@@ -129,7 +218,7 @@ def _complete(operation: dict[str, Any], method: str, handler: HTTPRouteHandler)
     wanted |= {"public": {403} if method not in SAFE_METHODS else set(), "device": {401, 403, 404, 429}}.get(
         rule.kind, {401, 403}
     )
-    if "{" in str(handler.paths):
+    if has_path_parameter:
         wanted.add(404)
     responses = operation.setdefault("responses", {})
     for status in sorted(wanted | {int(code) for code in responses if int(code) >= 400}):
@@ -151,26 +240,3 @@ def _rule(rule: Access) -> tuple[str, list[dict[str, list[str]]]]:
         f"Access: an operator with the permission `{permission}`.",
         [{"operatorSession": []}, {"operatorToken": []}],
     )
-
-
-def _close_strict_schemas(handler: HTTPRouteHandler, schemas: dict[str, Any]) -> None:
-    parameter = handler.parsed_fn_signature.parameters.get("data")
-    if parameter is None:
-        return
-    for struct in _structs(parameter.annotation, set()):
-        schema = schemas.get(struct.__name__)
-        if schema is not None and struct.__struct_config__.forbid_unknown_fields:
-            schema["additionalProperties"] = False
-
-
-def _structs(annotation: Any, seen: set[Any]) -> Iterator[type[msgspec.Struct]]:
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        if annotation in seen:
-            return
-        seen.add(annotation)
-        yield annotation
-        for field in msgspec.structs.fields(annotation):
-            yield from _structs(field.type, seen)
-        return
-    for argument in get_args(annotation):
-        yield from _structs(argument, seen)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from borealis_engine.activity import RunQuery
 from borealis_engine.api.access import body_limit, operator
@@ -22,6 +22,8 @@ from borealis_wire.events import RunStatus
 from borealis_wire.limits import MAX_REST_UPLOAD_BYTES
 
 MAX_WAIT_SECONDS: Final = 60
+MAX_WITH_OUTPUT: Final = 20
+"""Runs with output on one page: each may bring 2 MiB."""
 _Wait = Annotated[float, Parameter(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the end, at most 60.")]
 _RunId = Annotated[str, Parameter(max_length=64)]
 
@@ -140,7 +142,7 @@ class HistoryJob(msgspec.Struct, frozen=True):
     run_id: str
 
 
-class Deleted(msgspec.Struct, frozen=True):
+class HistoryDeleted(msgspec.Struct, frozen=True):
     """How many runs were deleted."""
 
     status: str
@@ -163,16 +165,26 @@ async def quick_run(services: Services, principal: Principal, peer: str, data: L
 async def list_runs(
     services: Services,
     principal: Principal,
-    device: Annotated[str, Parameter(max_length=253, description="GUID or hostname.")] = "",
+    *,
+    # Not called ``device``: that name is given to the calling device.
+    device_filter: Annotated[str, QueryParameter(name="device", max_length=253, description="GUID or hostname.")] = "",
     status: Annotated[str, Parameter(max_length=16)] = "",
     before: Annotated[int | None, Parameter(ge=0, le=2**62)] = None,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
+    output: Annotated[bool, Parameter(description=f"With output; then at most {MAX_WITH_OUTPUT}.")] = False,
 ) -> RunPage:
-    """Runs, newest first, without their output."""
+    """Runs, newest first; without their output unless asked."""
     if status and status not in set(RunStatus):
         raise Invalid("invalid_status", f"status is one of {', '.join(RunStatus)}.")
     runs, following = await services.jobs.history.page(
-        RunQuery(sites=principal.sites, device=device, status=status, before=before, limit=limit)
+        RunQuery(
+            sites=principal.sites,
+            device=device_filter,
+            status=status,
+            before=before,
+            limit=min(limit, MAX_WITH_OUTPUT) if output else limit,
+            with_output=output,
+        )
     )
     return RunPage([RunView(**run) for run in runs], following)
 
@@ -235,10 +247,7 @@ async def device_history(
     """A device's history in upstream's form; empty for an unknown name."""
     runs, _ = await services.jobs.history.page(RunQuery(sites=principal.sites, device=hostname, limit=500))
     return History(
-        [
-            HistoryItem(**_upstream(run), has_stdout=run["has_stdout"], has_stderr=run["has_stderr"])
-            for run in runs
-        ]
+        [HistoryItem(**_upstream(run), has_stdout=run["has_stdout"], has_stderr=run["has_stderr"]) for run in runs]
     )
 
 
@@ -250,11 +259,11 @@ async def device_history(
 )
 async def delete_history(
     services: Services, principal: Principal, peer: str, hostname: Annotated[str, Parameter(max_length=253)]
-) -> Deleted:
+) -> HistoryDeleted:
     """Delete the finished runs of a device. Admins only; it is audited."""
     if principal.role != OperatorRole.ADMIN:
         raise Forbidden("forbidden", "Only an Admin may delete history.")
-    return Deleted("ok", await services.jobs.delete_history(principal, hostname, address=peer))
+    return HistoryDeleted("ok", await services.jobs.delete_history(principal, hostname, address=peer))
 
 
 @get(

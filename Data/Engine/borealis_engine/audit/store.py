@@ -1,5 +1,6 @@
 """SQL of the audit log: add and read. There is nothing else to do with it."""
 
+import math
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
@@ -10,6 +11,7 @@ from borealis_engine.core.log import mask_secrets
 
 MAX_TEXT: Final = 512
 MAX_DETAIL_ITEMS: Final = 64
+_MAX_WHOLE: Final = 2**53  # JSON has no larger whole numbers that every reader reads alike (RFC 7493)
 
 
 def record(connection: Connection, entry: AuditEntry, now: float) -> int:
@@ -69,7 +71,9 @@ def _cut(text: str) -> str:
 def _clean(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _cut(value)
-    if isinstance(value, bool | int | float) or value is None:
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= _MAX_WHOLE):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     if depth < 4 and isinstance(value, dict):
         items = {_cut(str(name)): _clean(item, depth + 1) for name, item in list(value.items())[:MAX_DETAIL_ITEMS]}

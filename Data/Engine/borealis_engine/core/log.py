@@ -57,21 +57,34 @@ def configure(logs: Path, *, console: bool = False, verbose: bool = False) -> No
         cache_logger_on_first_use=True,
     )
     _logs["folder"] = logs
+    for service in _services:
+        _open_file(service)
 
 
 _logs: dict[str, Path] = {}
+_services: set[str] = set()
+"""Loggers are made when modules are imported, which may be before the folder is known."""
 
 
 def get_logger(service: str) -> structlog.stdlib.BoundLogger:
     """A logger of one service; use keyword arguments for values: ``log.info("approved", guid=guid)``."""
-    name = f"borealis.{service}"
-    logger = logging.getLogger(name)
-    if "folder" in _logs and not logger.handlers:
-        handler = DailyFile(_logs["folder"] / f"{service}.log")
-        handler.setFormatter(_formatter())
-        logger.addHandler(handler)
-    logger_of_service: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    _services.add(service)
+    if "folder" in _logs:
+        _open_file(service)
+    logger_of_service: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"borealis.{service}")
     return logger_of_service
+
+
+def _open_file(service: str) -> None:
+    logger = logging.getLogger(f"borealis.{service}")
+    path = _logs["folder"] / f"{service}.log"
+    if any(isinstance(handler, DailyFile) and handler.path == path for handler in logger.handlers):
+        return
+    for old in [handler for handler in logger.handlers if isinstance(handler, DailyFile)]:
+        logger.removeHandler(old)
+    handler = DailyFile(path)
+    handler.setFormatter(_formatter())
+    logger.addHandler(handler)
 
 
 def _formatter() -> logging.Formatter:

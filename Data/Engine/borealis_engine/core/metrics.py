@@ -4,10 +4,12 @@ May be used by every room; who wants to count takes a ``Metrics`` in its constru
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 _Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -38,6 +40,10 @@ class Metrics:
             registry=self.registry,
         )
 
+    def watch(self, figures: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
+        """Show sizes of rooms as ``borealis_room_size``; ``figures`` (room, name, number) is asked at each scrape."""
+        self.registry.register(_RoomSizes(figures))
+
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
         return generate_latest(self.registry)
@@ -66,3 +72,18 @@ class Metrics:
                 self.requests.labels(method, route, status).observe(time.perf_counter() - started)
 
         return measured
+
+
+class _RoomSizes(Collector):
+    """Asks when it is scraped, so that nothing runs in between."""
+
+    def __init__(self, figures: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One gauge for everything that a room counts of itself."""
+        sizes = GaugeMetricFamily("borealis_room_size", "What a room of the Engine counts", labels=["room", "name"])
+        for room, figures in self._figures().items():
+            for name, number in figures.items():
+                sizes.add_metric([room, name], number)
+        yield sizes

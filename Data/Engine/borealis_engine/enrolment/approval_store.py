@@ -101,25 +101,33 @@ def set_other(connection: Connection, approval_id: int, challenge: Challenge | N
     )
 
 
-def swap_challenges(connection: Connection, row: ApprovalRow, *, follow: bool, now: int, duplicate: bool) -> None:
+def swap_challenges(
+    connection: Connection, row: ApprovalRow, *, follow: bool, now: int, duplicate: bool = False, consumed: bool = False
+) -> None:
     """Make the other challenge the current one.
 
     Args:
         follow: also show the hostname, site, code and address that came with it; False once it was approved,
             because an operator approved what they saw.
         duplicate: two machines answer in turn; the mark stays.
+        consumed: tokens were given out for the one that was current.
     """
     assert row.other is not None
-    values = _current(row.other) if follow else {
-        "client_nonce": row.other.client_nonce,
-        "server_nonce": row.other.server_nonce,
-    }
+    values = (
+        _current(row.other)
+        if follow
+        else {
+            "client_nonce": row.other.client_nonce,
+            "server_nonce": row.other.server_nonce,
+        }
+    )
     change(
         connection,
         row.id,
         now,
         **values,
-        other_challenge={**asdict(row.current), "proven": True},
+        # Marked as proven even if it never was: should it answer after this, then its owner is a second one.
+        other_challenge={**asdict(row.current), "proven": True, "consumed": consumed},
         duplicate_identity=row.duplicate_identity or duplicate,
     )
 
@@ -127,9 +135,7 @@ def swap_challenges(connection: Connection, row: ApprovalRow, *, follow: bool, n
 def prune(connection: Connection, now: int) -> int:
     """Delete rows that ended 90 days ago; how many."""
     return connection.execute(
-        delete(approvals).where(
-            approvals.c.status.not_in(OPEN), approvals.c.updated_at < now - KEPT_AFTER_END_SECONDS
-        )
+        delete(approvals).where(approvals.c.status.not_in(OPEN), approvals.c.updated_at < now - KEPT_AFTER_END_SECONDS)
     ).rowcount
 
 

@@ -4,7 +4,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from borealis_engine.devices.models import KnownDeviceRow as KnownDevice
 from borealis_wire.events import RunContext
+
+__all__ = [
+    "DAY",
+    "ApprovalRow",
+    "ApprovalStatus",
+    "ApprovalView",
+    "Challenge",
+    "Channel",
+    "CodeRow",
+    "EnrolmentLimits",
+    "IssuedCode",
+    "KnownDevice",
+    "Resolution",
+    "context_of",
+]
 
 DAY: Final = 24 * 3600
 
@@ -44,13 +60,17 @@ class EnrolmentLimits:
 
     requests_per_address: int = 40
     requests_per_fingerprint: int = 12
-    polls_per_address: int = 40
+    polls_per_address: int = 1200
+    failed_polls_per_address: int = 40
+    """Polls that hold no valid proof; those that do are many where a whole site enrols through one address."""
     polls_per_reference: int = 24
     refreshes_per_device: int = 12
     refreshes_per_address: int = 1200
     window_seconds: float = 60
     pending_approvals: int = 1000
     approval_seconds: int = DAY
+    approval_longest_seconds: int = 30 * DAY
+    """A device that goes on polling is kept waiting so long: over a week-end, and over holidays."""
     retry_seconds: int = 600
     """How long after completion a device whose answer was lost may fetch tokens once more."""
 
@@ -59,7 +79,8 @@ class EnrolmentLimits:
 class Challenge:
     """One pair of nonces that a proof can be made for, and what came with the request that asked for it.
 
-    ``client_nonce`` and ``server_nonce`` are base64 text; ``proven`` once a valid proof was seen for it.
+    ``client_nonce`` and ``server_nonce`` are base64 text; ``proven`` once a valid proof was seen for it;
+    ``consumed`` once tokens were given out for it: then never again.
     """
 
     client_nonce: str
@@ -69,6 +90,7 @@ class Challenge:
     site_id: int | None
     peer_address: str
     proven: bool = False
+    consumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +155,16 @@ class IssuedCode:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownDevice:
-    """What enrolment needs to know of a device on record. ``last_seen`` in Unix seconds, 0 for never."""
-
-    guid: str
-    hostname: str
-    fingerprint: str
-    status: str
-    site_id: int | None
-    last_seen: float
-    token_version: int
-
-
-@dataclass(frozen=True, slots=True)
 class ApprovalView:
-    """An approval with the conflict that an operator has to know of; ``conflict`` None where there is none."""
+    """An approval with what an operator has to know of it.
+
+    ``conflict`` None where there is none; ``alternate_hostname`` is what the device would be named if both stay.
+    """
 
     row: ApprovalRow
     conflict: dict[str, Any] | None
+    site_name: str | None
+    alternate_hostname: str | None
 
 
 def context_of(header: str | None) -> RunContext:

@@ -1,4 +1,4 @@
-"""Refresh tokens: families, rotation, theft (contract 3). SQL and the rules of rotation; transactions are the service's.
+"""Refresh tokens: families, rotation, theft (contract 3). SQL and rules; transactions are the service's.
 
 Each use of a token makes a successor, its child. A token may be used again as long as none of its children was
 used: its answer may have been lost. The first use of a child supersedes its parent and its siblings; from then on
@@ -122,7 +122,7 @@ def rotate(
         return Rotation(verdict)
     if row.dpop_jkt is not None and proof is None:
         return Rotation(Verdict.PROOF_MISSING)
-    if proof is not None and _was_seen(connection, guid, proof):
+    if proof is not None and proof_was_seen(connection, guid, proof):
         return Rotation(Verdict.REPLAYED)
     if verdict is Verdict.REUSED:
         revoke_family(connection, row.family, now)
@@ -153,6 +153,14 @@ def rotate(
         now=now,
         randomness=randomness,
     )
+
+
+def proof_was_seen(connection: Connection, guid: str, proof: DpopProof) -> bool:
+    """Whether a device's proof made a token before: it is a replay."""
+    query = select(refresh_tokens.c.id).where(
+        refresh_tokens.c.guid == guid, refresh_tokens.c.proof_id == proof.proof_id
+    )
+    return connection.execute(query.limit(1)).one_or_none() is not None
 
 
 def family_is_unused(connection: Connection, family: str) -> bool:
@@ -218,13 +226,6 @@ def _child(
         )
     )
     return Rotation(Verdict.ROTATED, token, family)
-
-
-def _was_seen(connection: Connection, guid: str, proof: DpopProof) -> bool:
-    query = select(refresh_tokens.c.id).where(
-        refresh_tokens.c.guid == guid, refresh_tokens.c.proof_id == proof.proof_id
-    )
-    return connection.execute(query.limit(1)).one_or_none() is not None
 
 
 def _drop_surplus(connection: Connection, parent_id: int, now: int) -> None:

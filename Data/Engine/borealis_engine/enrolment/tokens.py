@@ -180,11 +180,12 @@ def _claims(payload: dict[str, Any]) -> AccessClaims:
         or type(version) is not int
         or version < 1
         or type(exp) is not int
+        or not isinstance(context, str)
         or context not in set(RunContext)
         or payload["sub"] != f"device:{guid}"
     ):
         raise Unauthenticated("invalid_claims", "The access token lacks claims that it must have. Refresh it.")
-    return AccessClaims(guid, fingerprint, version, RunContext(str(context)), exp)
+    return AccessClaims(guid, fingerprint, version, RunContext(context), exp)
 
 
 def _invalid() -> Unauthenticated:

@@ -21,7 +21,7 @@ Change = Callable[[Connection, store.StoredUser, float], dict[str, object]]
 
 
 class Accounts:
-    """Every change ends what the account was signed in with, so that old rights do not live on."""
+    """Every change counts at once: for sessions, tokens and open sockets, and it ends half-finished sign-ins."""
 
     def __init__(self, ground: Ground, drop_pending: Callable[[int], None]) -> None:
         self._ground = ground
@@ -158,6 +158,7 @@ class Accounts:
         """Give a new password; ends the account's sessions and personal tokens.
 
         Raises:
+            Conflict: ``own_account``: one's own is changed with the current one.
             Forbidden: ``site_limited``.
             Invalid: ``weak_password``.
             NotFound: ``user_not_found``.
@@ -167,6 +168,8 @@ class Accounts:
         hashed = await self._ground.hashing.hash(password)
 
         def change(connection: Connection, user: store.StoredUser, now: float) -> dict[str, object]:
+            if user.account.id == principal.operator_id:
+                raise Conflict("own_account", "Change your own password at /api/auth/password, with the current one.")
             store.change_user(connection, user.account.id, now, password_hash=hashed)
             return {
                 "sessions_ended": credential_store.end_sessions(connection, user.account.id),
@@ -179,11 +182,14 @@ class Accounts:
         """Take away the second factor of somebody who lost it; ends the account's sessions.
 
         Raises:
+            Conflict: ``own_account``: one's own is turned off with password and code.
             Forbidden: ``site_limited``.
             NotFound: ``user_not_found``.
         """
 
         def change(connection: Connection, user: store.StoredUser, now: float) -> dict[str, object]:
+            if user.account.id == principal.operator_id:
+                raise Conflict("own_account", "Turn your own second factor off at /api/auth/mfa/disable.")
             second_factor.clear(connection, user.account.id, now)
             return {"sessions_ended": credential_store.end_sessions(connection, user.account.id)}
 

@@ -12,12 +12,12 @@ from borealis_engine.core.errors import Conflict, Forbidden, RateLimited, Unauth
 from borealis_engine.operators import store
 from borealis_engine.operators.accounts import check_username
 from borealis_engine.operators.ground import Ground, deed
-from borealis_engine.operators.lockout import LockOut
+from borealis_engine.operators.lockout import LockOut, peer_key
 from borealis_engine.operators.models import OWNER_NAME, OWNER_PREFIX, SETUP_LINK_SECONDS, NewSession
 from borealis_engine.operators.passwords import check_new_password
 from borealis_engine.operators.permissions import OperatorRole, Principal
 from borealis_engine.operators.secrets_hash import fingerprint
-from borealis_engine.operators.sign_in import SignIn
+from borealis_engine.operators.sessions import Sessions
 
 OWNER_FILE: Final = "cli.token"
 
@@ -25,9 +25,9 @@ OWNER_FILE: Final = "cli.token"
 class FirstOperator:
     """Lets exactly one first operator in; afterwards this door stays shut for good."""
 
-    def __init__(self, ground: Ground, sign_in: SignIn, *, url: str) -> None:
+    def __init__(self, ground: Ground, sessions: Sessions, *, url: str) -> None:
         self._ground = ground
-        self._sign_in = sign_in
+        self._sessions = sessions
         self._url = url
         self._tries = LockOut(free=5, longest_wait=300.0)
 
@@ -70,24 +70,25 @@ class FirstOperator:
             raise _done()
         check_username(username)
         check_new_password(password, username)
-        steady = self._ground.clock.monotonic()
+        steady, network = self._ground.clock.monotonic(), peer_key(peer)
         try:
-            self._tries.check(peer, steady)
+            self._tries.check(network, steady)
         except RateLimited as error:
             raise RateLimited(error.retry_after, "Too many wrong set-up links. Wait and try again.") from error
-        self._tries.begin(peer, steady)
-        hashed = await self._ground.hashing.hash(password)
+        self._tries.begin(network, steady)
         now = self._ground.clock.now()
+        token_hash = fingerprint(token)
+        # A look first, so that strangers cannot keep the password threads busy; what counts is decided below.
+        if not await self._ground.db.read(lambda connection: store.has_setup_link(connection, token_hash, now)):
+            raise _wrong_link()
+        hashed = await self._ground.hashing.hash(password)
 
         def work(connection: Connection) -> store.StoredUser:
             store.lock_users(connection)
             if store.setup_is_done(connection):
                 raise _done()
-            if not store.use_setup_link(connection, fingerprint(token), now):
-                raise Forbidden(
-                    "invalid_setup_token",
-                    "The set-up link is wrong or older than 24 h. Restart the Engine to get a new one.",
-                )
+            if not store.use_setup_link(connection, token_hash, now):
+                raise _wrong_link()
             store.close_setup(connection, now)
             user = store.add_user(
                 connection,
@@ -102,8 +103,10 @@ class FirstOperator:
             return user
 
         user = await self._ground.db.write(work)
-        self._tries.succeed(peer)
-        return await self._sign_in.open_first(user.account.id, user.password_hash, peer=peer, user_agent=user_agent)
+        self._tries.succeed(network)
+        return await self._sessions.open(
+            user.account.id, user.password_hash, peer=peer, user_agent=user_agent, how="set-up"
+        )
 
 
 class OwnerToken:
@@ -137,6 +140,12 @@ class OwnerToken:
         if not right or not direct:
             raise Unauthenticated("unauthorized", "The owner token is wrong, or was not used on the Engine's machine.")
         return Principal(None, OWNER_NAME, OperatorRole.ADMIN, via="owner", credential_id=OWNER_NAME)
+
+
+def _wrong_link() -> Forbidden:
+    return Forbidden(
+        "invalid_setup_token", "The set-up link is wrong or older than 24 h. Restart the Engine to get a new one."
+    )
 
 
 def _done() -> Conflict:

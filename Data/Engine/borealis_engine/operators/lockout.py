@@ -1,5 +1,6 @@
 """Guessing is slow: exponential back-off for each user name and each peer. Pure; in memory, bounded."""
 
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -11,6 +12,20 @@ class _Failures:
     count: int = 0
     last: float = 0.0
     blocked_until: float = 0.0
+
+
+def peer_key(peer: str) -> str:
+    """The key that a peer's tries are counted by: its address, or the /64 of IPv6, which one caller has whole."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return f"peer:{peer[:64]}"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            network = ipaddress.ip_network((int(address) >> 64 << 64, 64))
+            return f"peer:{network}"
+        return f"peer:{address.ipv4_mapped}"
+    return f"peer:{address}"
 
 
 class LockOut:

@@ -45,6 +45,7 @@ class NewSession:
     """A session just opened: ``token`` goes into the cookie and nowhere else."""
 
     account: Account
+    principal: Principal
     token: str
     csrf: str
     max_age: int

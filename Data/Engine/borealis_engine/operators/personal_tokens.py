@@ -5,7 +5,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from borealis_engine.audit.store import record
-from borealis_engine.core.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from borealis_engine.core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
+from borealis_engine.core.log import get_logger
 from borealis_engine.operators import credential_store, store
 from borealis_engine.operators.ground import Ground, deed, require_account, require_session
 from borealis_engine.operators.models import MAX_TOKEN_DAYS, TOKEN_PREFIX, NewToken, SignedIn, TokenRow
@@ -14,6 +15,7 @@ from borealis_engine.operators.secrets_hash import fingerprint
 
 MAX_TOKENS: Final = 100
 TOUCH_SECONDS: Final = 60.0
+log = get_logger("operators")
 
 
 class PersonalTokens:
@@ -120,7 +122,10 @@ class PersonalTokens:
             raise Unauthenticated("unauthorized", "The token is unknown, expired or was deleted.")
         row, user = found
         if row.last_used_at is None or now - row.last_used_at >= TOUCH_SECONDS:
-            await ground.db.write(lambda connection: credential_store.touch_token(connection, row.id, now))
+            try:
+                await ground.db.write(lambda connection: credential_store.touch_token(connection, row.id, now))
+            except Unavailable as error:
+                log.warning("use of a personal token not noted", reason=error.detail)
         scopes = frozenset(row.scopes) & PERMISSIONS[user.account.role]
         principal = user.principal(scopes=scopes, via="token", credential_id=row.id)
         ground.cache.put(token_hash, SignedIn(principal, "", row.expires_at), ground.clock.monotonic(), generation)

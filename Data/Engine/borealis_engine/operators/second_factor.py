@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from borealis_engine.audit.store import record
-from borealis_engine.core.errors import Conflict, Invalid, Unauthenticated, Unavailable
+from borealis_engine.core.errors import Conflict, Unauthenticated, Unavailable
 from borealis_engine.operators import credential_store, store, totp
 from borealis_engine.operators.ground import Ground, deed, require_session
 from borealis_engine.operators.models import TotpOffer
@@ -86,11 +86,10 @@ class SecondFactor:
             user = store.get_user(connection, user_id)
             if user is None or user.totp_sealed is None or user.account.disabled:
                 return False
-            step = self._step(user_id, user.totp_sealed, typed, now)
-            if step is not None:
-                return store.step_is_fresh(connection, user_id, step)
             if len(typed) <= totp.CODE_LENGTH:
-                return False
+                step = self._step(user_id, user.totp_sealed, typed, now)
+                return step is not None and store.step_is_fresh(connection, user_id, step)
+            # Recovery codes are for what went wrong: they count also where the key of the secrets was lost.
             used = credential_store.use_recovery_code(connection, user_id, fingerprint(typed), now)
             if used:
                 left = credential_store.recovery_codes_left(connection, user_id)
@@ -100,19 +99,30 @@ class SecondFactor:
 
         return await self._ground.db.write(work)
 
+    async def require_enabled(self, user_id: int) -> None:
+        """Let pass only an account that has a second factor.
+
+        Raises:
+            Conflict: ``mfa_not_enabled``.
+            Unauthenticated: the account is gone.
+        """
+        user = await self._ground.db.read(lambda connection: _require(connection, user_id))
+        if user.totp_sealed is None:
+            raise _not_enabled()
+
     async def remove(self, principal: Principal, *, peer: str) -> None:
         """Turn one's own second factor off; the caller has confirmed the password and a code.
 
         Raises:
+            Conflict: ``mfa_not_enabled``.
             Forbidden: ``session_required``.
-            Invalid: ``mfa_not_enabled``.
         """
         user_id = require_session(principal)
         now = self._ground.clock.now()
 
         def work(connection: Connection) -> None:
             if _require(connection, user_id).totp_sealed is None:
-                raise Invalid("mfa_not_enabled", "No second factor is set up.")
+                raise _not_enabled()
             clear(connection, user_id, now)
             record(connection, deed(principal, "user.mfa_disable", "user", principal.username, peer), now)
 
@@ -142,6 +152,10 @@ def clear(connection: Connection, user_id: int, now: float) -> None:
     """Take the second factor of an account away, in the caller's transaction."""
     store.change_user(connection, user_id, now, totp_sealed=None, totp_pending_sealed=None)
     credential_store.replace_recovery_codes(connection, user_id, [])
+
+
+def _not_enabled() -> Conflict:
+    return Conflict("mfa_not_enabled", "No second factor is set up.")
 
 
 def _require(connection: Connection, user_id: int) -> store.StoredUser:

@@ -12,6 +12,7 @@ from borealis_engine.audit import AuditLog
 from borealis_engine.core.errors import Fatal, Unauthenticated
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
+from borealis_engine.core.metrics import Metrics
 from borealis_engine.core.settings import EngineSettings
 from borealis_engine.operators.accounts import Accounts
 from borealis_engine.operators.first_operator import FirstOperator, OwnerToken
@@ -21,6 +22,7 @@ from borealis_engine.operators.passwords import PasswordHashing
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.operators.personal_tokens import PersonalTokens
 from borealis_engine.operators.second_factor import SecondFactor
+from borealis_engine.operators.sessions import Sessions
 from borealis_engine.operators.sign_in import SignIn
 from borealis_engine.storage import Database
 
@@ -33,7 +35,8 @@ class OperatorService:
 
     Attributes:
         first: set-up of the first operator.
-        sign_in: passwords, sessions, signing out.
+        sign_in: passwords and codes, and what is confirmed with them.
+        sessions: who is signed in, and signing out.
         second_factor: TOTP and recovery codes.
         accounts: operators as Admins manage them.
         tokens: personal access tokens.
@@ -50,6 +53,7 @@ class OperatorService:
         audit: AuditLog,
         settings: EngineSettings,
         hasher: argon2.PasswordHasher | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         ground = Ground(db, clock, randomness, PasswordHashing(hasher), CredentialCache())
         self._ground = ground
@@ -57,10 +61,11 @@ class OperatorService:
         self.audit = audit
         self.feed = feed
         self.second_factor = SecondFactor(ground, issuer=settings.mfa_issuer)
-        self.sign_in = SignIn(ground, self.second_factor)
+        self.sessions = Sessions(ground)
+        self.sign_in = SignIn(ground, self.second_factor, self.sessions, metrics)
         self.accounts = Accounts(ground, self.sign_in.drop_pending)
         self.tokens = PersonalTokens(ground)
-        self.first = FirstOperator(ground, self.sign_in, url=settings.url)
+        self.first = FirstOperator(ground, self.sessions, url=settings.url)
         self.owner = OwnerToken(ground, self._secrets)
 
     async def start(self) -> None:
@@ -73,8 +78,8 @@ class OperatorService:
         self.second_factor.unlock(load_or_create_key(self._secrets / TOTP_KEY_FILE, self._ground.randomness))
 
     async def authenticate_session(self, token: str) -> SignedIn:
-        """Who a session cookie belongs to. See ``SignIn.authenticate``."""
-        return await self.sign_in.authenticate(token)
+        """Who a session cookie belongs to. See ``Sessions.authenticate``."""
+        return await self.sessions.authenticate(token)
 
     async def authenticate_bearer(self, token: str, *, peer: str, direct: bool) -> Principal:
         """Who a bearer token belongs to.
@@ -107,7 +112,7 @@ class OperatorService:
 
     async def prune_loop(self) -> None:
         """Remove expired sessions and tokens; run it as a supervised task."""
-        await self.sign_in.prune_loop()
+        await self.sessions.prune_loop()
 
     def on_rights_changed(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` whenever a session, token or account changed: check open sockets again."""

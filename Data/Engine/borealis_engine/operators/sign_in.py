@@ -1,34 +1,28 @@
-"""Signing in and out: passwords, the second factor, sessions, lock-out."""
+"""Signing in: passwords, the second factor, lock-out; and what a person confirms with a password later."""
 
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
 from borealis_engine.audit.store import record
-from borealis_engine.core.errors import NotFound, RateLimited, Unauthenticated
+from borealis_engine.core.errors import RateLimited, Unauthenticated
 from borealis_engine.core.log import get_logger
+from borealis_engine.core.metrics import Metrics
 from borealis_engine.operators import credential_store, store
-from borealis_engine.operators.ground import Ground, deed, require_account, require_session
-from borealis_engine.operators.lockout import LockOut
-from borealis_engine.operators.models import (
-    ABSOLUTE_SECONDS,
-    IDLE_SECONDS,
-    PENDING_SECONDS,
-    NewSession,
-    SecondFactorNeeded,
-    SessionRow,
-    SignedIn,
-)
+from borealis_engine.operators.ground import Ground, deed, require_session
+from borealis_engine.operators.lockout import LockOut, peer_key
+from borealis_engine.operators.models import PENDING_SECONDS, NewSession, SecondFactorNeeded, TotpOffer
 from borealis_engine.operators.passwords import check_new_password
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.operators.second_factor import SecondFactor
-from borealis_engine.operators.secrets_hash import csrf_of, fingerprint
+from borealis_engine.operators.secrets_hash import fingerprint
+from borealis_engine.operators.sessions import Sessions
 
-MAX_PENDING = 1000
-PENDING_TRIES = 5
-TOUCH_SECONDS = 60.0
+MAX_PENDING: Final = 1000
+PENDING_TRIES: Final = 5
 log = get_logger("operators")
 
 
@@ -36,16 +30,21 @@ log = get_logger("operators")
 class _Pending:
     user_id: int
     username: str
+    password_hash: str
     expires_at: float
     tries: int = 0
 
 
 class SignIn:
-    """Opens, checks and ends sessions."""
+    """Checks passwords and codes, and counts the wrong ones by name, account and peer."""
 
-    def __init__(self, ground: Ground, second_factor: SecondFactor) -> None:
+    def __init__(
+        self, ground: Ground, second_factor: SecondFactor, sessions: Sessions, metrics: Metrics | None = None
+    ) -> None:
         self._ground = ground
         self._second_factor = second_factor
+        self._sessions = sessions
+        self._metrics = metrics
         self._by_name = LockOut(free=5, longest_wait=300.0)
         self._by_peer = LockOut(free=20, longest_wait=900.0)
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
@@ -59,22 +58,25 @@ class SignIn:
             Unauthenticated: ``invalid_credentials``.
             RateLimited: too many failed tries for this name or from this address.
         """
-        key = f"name:{store.username_key(username)}"
-        peer_key = f"peer:{peer}"
-        self._begin(key, peer_key)
+        name, network = _name_key(username), peer_key(peer)
+        self._begin(name, network)
         user = await self._ground.db.read(lambda connection: store.find_user(connection, username))
         right = await self._ground.hashing.verify(user.password_hash if user else None, password)
         if user is None or not right or user.account.disabled:
             await self._refused(username, peer, known=user is not None)
             raise Unauthenticated("invalid_credentials", "User name or password is wrong.")
-        self._by_peer.take_back(peer_key)
+        self._by_peer.take_back(network)
+        user_id, checked = user.account.id, user.password_hash
+        if self._ground.hashing.is_outdated(checked):
+            checked = await self._rehash(user_id, checked, password)
         if user.totp_sealed is not None:
             # The name's failures stay until the code was right too: a known password opens no free guessing.
-            return SecondFactorNeeded(user.account.username, self._remember(user.account.id, user.account.username))
-        self._by_name.succeed(key)
-        opened = await self._open(user.account.id, user.password_hash, peer=peer, user_agent=user_agent, how="password")
-        if self._ground.hashing.is_outdated(user.password_hash):
-            await self._rehash(user.account.id, user.password_hash, password)
+            pending = _Pending(user_id, user.account.username, checked, self._ground.clock.now() + PENDING_SECONDS)
+            self._count("code_wanted")
+            return SecondFactorNeeded(user.account.username, self._remember(pending))
+        self._by_name.succeed(name)
+        opened = await self._sessions.open(user_id, checked, peer=peer, user_agent=user_agent, how="password")
+        self._count("opened")
         return opened
 
     async def verify_second_factor(self, pending_token: str, code: str, *, peer: str, user_agent: str) -> NewSession:
@@ -86,14 +88,14 @@ class SignIn:
         """
         now = self._ground.clock.now()
         token_hash = fingerprint(pending_token)
+        network = peer_key(peer)
         pending = self._pending.get(token_hash)
         if pending is None or now >= pending.expires_at:
             self._pending.pop(token_hash, None)
+            self._begin(network)
             raise Unauthenticated("mfa_pending", "The sign-in has expired. Start again with the password.")
-        name_key = f"name:{store.username_key(pending.username)}"
         code_key = f"code:{pending.user_id}"
-        peer_key = f"peer:{peer}"
-        self._begin(code_key, peer_key)
+        self._begin(code_key, network)
         pending.tries += 1
         if pending.tries >= PENDING_TRIES:
             self._pending.pop(token_hash, None)
@@ -101,118 +103,14 @@ class SignIn:
             await self._refused(pending.username, peer, known=True, step="code")
             raise Unauthenticated("invalid_code", "The code is wrong, or was used before. Wait for the next one.")
         self._pending.pop(token_hash, None)
-        self._by_name.succeed(name_key)
+        self._by_name.succeed(_name_key(pending.username))
         self._by_name.succeed(code_key)
-        self._by_peer.take_back(peer_key)
-        user = await self._ground.db.read(lambda connection: store.get_user(connection, pending.user_id))
-        if user is None:
-            raise Unauthenticated("mfa_pending", "The account is gone.")
-        return await self._open(
-            pending.user_id, user.password_hash, peer=peer, user_agent=user_agent, how="second factor"
+        self._by_peer.take_back(network)
+        opened = await self._sessions.open(
+            pending.user_id, pending.password_hash, peer=peer, user_agent=user_agent, how="second factor"
         )
-
-    async def open_first(self, user_id: int, password_hash: str, *, peer: str, user_agent: str) -> NewSession:
-        """Sign in the operator who was just made by set-up."""
-        return await self._open(user_id, password_hash, peer=peer, user_agent=user_agent, how="set-up")
-
-    async def authenticate(self, token: str) -> SignedIn:
-        """Who a session cookie belongs to.
-
-        Raises:
-            Unauthenticated: ``unauthorized``: none, ended, expired, or the account is disabled.
-        """
-        ground = self._ground
-        token_hash = fingerprint(token)
-        now = ground.clock.now()
-        kept = ground.cache.get(token_hash, ground.clock.monotonic(), now)
-        if kept is not None:
-            return kept
-        generation = ground.cache.generation
-
-        def look(connection: Connection) -> tuple[credential_store.FoundSession, store.StoredUser] | None:
-            session = credential_store.find_session(connection, token_hash)
-            user = None if session is None else store.get_user(connection, session.user_id)
-            return None if session is None or user is None else (session, user)
-
-        found = await ground.db.read(look)
-        if found is None:
-            raise _signed_out()
-        session, user = found
-        if now >= session.expires_at or now >= session.last_seen_at + IDLE_SECONDS or user.account.disabled:
-            raise _signed_out()
-        if now - session.last_seen_at >= TOUCH_SECONDS:
-            await ground.db.write(lambda connection: credential_store.touch_session(connection, session.id, now))
-        signed_in = SignedIn(
-            user.principal(via="session", credential_id=session.id), csrf_of(token), session.expires_at
-        )
-        ground.cache.put(token_hash, signed_in, ground.clock.monotonic(), generation)
-        return signed_in
-
-    async def logout(self, principal: Principal, *, peer: str) -> None:
-        """End the session that asks.
-
-        Raises:
-            Forbidden: ``session_required``.
-        """
-        user_id = require_session(principal)
-
-        def work(connection: Connection) -> None:
-            credential_store.end_session(connection, user_id, principal.credential_id)
-            record(
-                connection,
-                deed(principal, "session.end", "session", principal.credential_id, peer),
-                self._ground.clock.now(),
-            )
-
-        await self._ground.db.write(work)
-        self._ground.cache.drop_all()
-
-    async def sessions(self, principal: Principal) -> list[SessionRow]:
-        """One's own valid sessions.
-
-        Raises:
-            Forbidden: ``no_account``.
-        """
-        user_id = require_account(principal)
-        now = self._ground.clock.now()
-        return await self._ground.db.read(
-            lambda connection: credential_store.list_sessions(connection, user_id, now=now, idle=IDLE_SECONDS)
-        )
-
-    async def end_session(self, principal: Principal, session_id: str, *, peer: str) -> None:
-        """End one of one's own sessions.
-
-        Raises:
-            Forbidden: ``session_required``.
-            NotFound: ``session_not_found``.
-        """
-        user_id = require_session(principal)
-
-        def work(connection: Connection) -> None:
-            if not credential_store.end_session(connection, user_id, session_id):
-                raise NotFound("session_not_found", "You have no such session.")
-            record(connection, deed(principal, "session.end", "session", session_id, peer), self._ground.clock.now())
-
-        await self._ground.db.write(work)
-        self._ground.cache.drop_all()
-
-    async def end_all(self, principal: Principal, *, peer: str) -> int:
-        """Sign out everywhere, here too; gives how many sessions ended.
-
-        Raises:
-            Forbidden: ``session_required``.
-        """
-        user_id = require_session(principal)
-
-        def work(connection: Connection) -> int:
-            count = credential_store.end_sessions(connection, user_id)
-            entry = deed(principal, "session.end_all", "user", principal.username, peer, ended=count)
-            record(connection, entry, self._ground.clock.now())
-            return count
-
-        count = await self._ground.db.write(work)
-        self._ground.cache.drop_all()
-        return count
+        self._count("opened")
+        return opened
 
     async def change_password(self, principal: Principal, current: str, new: str, *, peer: str) -> None:
         """Change one's own password; ends one's other sessions.
@@ -225,52 +123,76 @@ class SignIn:
         """
         user_id = require_session(principal)
         check_new_password(new, principal.username)
-        await self.confirm_password(principal, current, peer=peer)
+        checked = await self._confirm_password(principal, current, peer)
         hashed = await self._ground.hashing.hash(new)
         now = self._ground.clock.now()
 
         def work(connection: Connection) -> None:
+            user = store.get_user(connection, user_id)
+            # An Admin's reset that came between check and here wins.
+            if user is None or user.password_hash != checked:
+                raise Unauthenticated("invalid_credentials", "The password was changed meanwhile. Sign in again.")
             store.change_user(connection, user_id, now, password_hash=hashed)
             ended = credential_store.end_sessions(connection, user_id, but=principal.credential_id)
             entry = deed(principal, "user.change_own_password", "user", principal.username, peer, sessions_ended=ended)
             record(connection, entry, now)
 
         await self._ground.db.write(work)
-        self._forget_pending(user_id)
+        self.drop_pending(user_id)
         self._ground.cache.drop_all()
 
-    async def confirm_password(self, principal: Principal, password: str, *, peer: str) -> None:
-        """Check one's own password before something that matters; counts as a sign-in try.
+    async def offer_second_factor(self, principal: Principal, password: str, *, peer: str) -> TotpOffer:
+        """Make a secret for an authenticator app, for who knows the password: an open browser is not enough.
 
         Raises:
+            Conflict: ``mfa_enabled`` already.
             Forbidden: ``session_required``.
-            RateLimited: too many wrong ones.
+            RateLimited: too many wrong passwords.
             Unauthenticated: ``invalid_credentials``.
         """
+        require_session(principal)
+        await self._confirm_password(principal, password, peer)
+        return await self._second_factor.offer(principal)
+
+    async def remove_second_factor(self, principal: Principal, password: str, code: str, *, peer: str) -> None:
+        """Turn one's own second factor off, with the password and a code of the app or a recovery code.
+
+        Raises:
+            Conflict: ``mfa_not_enabled``.
+            Forbidden: ``session_required``.
+            RateLimited: too many wrong passwords or codes.
+            Unauthenticated: ``invalid_credentials`` or ``invalid_code``.
+        """
         user_id = require_session(principal)
-        key, peer_key = f"name:{store.username_key(principal.username)}", f"peer:{peer}"
-        self._begin(key, peer_key)
-        user = await self._ground.db.read(lambda connection: store.get_user(connection, user_id))
-        if not await self._ground.hashing.verify(user.password_hash if user else None, password):
-            await self._refused(principal.username, peer, known=True, step="current password")
-            raise Unauthenticated("invalid_credentials", "The current password is wrong.")
-        self._by_name.succeed(key)
-        self._by_peer.take_back(peer_key)
+        await self._confirm_password(principal, password, peer)
+        await self._second_factor.require_enabled(user_id)
+        code_key, network = f"code:{user_id}", peer_key(peer)
+        self._begin(code_key, network)
+        if not await self._second_factor.accept(user_id, code):
+            await self._refused(principal.username, peer, known=True, step="code")
+            raise Unauthenticated("invalid_code", "The code is wrong, or was used before. Wait for the next one.")
+        self._by_name.succeed(code_key)
+        self._by_peer.take_back(network)
+        await self._second_factor.remove(principal, peer=peer)
 
     def drop_pending(self, user_id: int) -> None:
         """Half-finished sign-ins of an account end, because its credentials changed."""
-        self._forget_pending(user_id)
+        for token_hash in [key for key, pending in self._pending.items() if pending.user_id == user_id]:
+            self._pending.pop(token_hash, None)
 
-    async def prune_loop(self) -> None:
-        """Remove expired sessions and tokens every hour; run it as a supervised task."""
-        while True:
-            now = self._ground.clock.now()
-            await self._ground.db.write(
-                lambda connection, now=now: credential_store.prune(connection, now=now, idle=IDLE_SECONDS)
-            )
-            for token_hash in [key for key, pending in self._pending.items() if now >= pending.expires_at]:
-                self._pending.pop(token_hash, None)
-            await self._ground.clock.sleep(3600)
+    async def _confirm_password(self, principal: Principal, password: str, peer: str) -> str:
+        """Check the password of who is signed in already; gives the hash it was checked by."""
+        user_id = require_session(principal)
+        name, network = _name_key(principal.username), peer_key(peer)
+        self._begin(name, network)
+        user = await self._ground.db.read(lambda connection: store.get_user(connection, user_id))
+        right = await self._ground.hashing.verify(user.password_hash if user else None, password)
+        if user is None or not right:
+            await self._refused(principal.username, peer, known=True, step="current password")
+            raise Unauthenticated("invalid_credentials", "The current password is wrong.")
+        self._by_name.succeed(name)
+        self._by_peer.take_back(network)
+        return user.password_hash
 
     def _begin(self, *keys: str) -> None:
         now = self._ground.clock.monotonic()
@@ -278,7 +200,8 @@ class SignIn:
             for key in keys:
                 self._book(key).check(key, now)
         except RateLimited:
-            log.warning("sign-in held back", key=keys[0])
+            self._count("held_back")
+            log.warning("sign-in held back", peer=keys[-1])  # the name may be a password in the wrong field
             raise
         for key in keys:
             self._book(key).begin(key, now)
@@ -286,59 +209,41 @@ class SignIn:
     def _book(self, key: str) -> LockOut:
         return self._by_peer if key.startswith("peer:") else self._by_name
 
-    def _remember(self, user_id: int, username: str) -> str:
+    def _remember(self, pending: _Pending) -> str:
         token = self._ground.randomness.token_urlsafe(32)
-        self._pending[fingerprint(token)] = _Pending(user_id, username, self._ground.clock.now() + PENDING_SECONDS)
+        now = self._ground.clock.now()
+        while self._pending and next(iter(self._pending.values())).expires_at <= now:
+            self._pending.popitem(last=False)
+        self._pending[fingerprint(token)] = pending
         while len(self._pending) > MAX_PENDING:
             self._pending.popitem(last=False)
         return token
 
-    def _forget_pending(self, user_id: int) -> None:
-        for token_hash in [key for key, pending in self._pending.items() if pending.user_id == user_id]:
-            self._pending.pop(token_hash, None)
-
     async def _refused(self, username: str, peer: str, *, known: bool, step: str = "password") -> None:
         # What was typed as an unknown name may be a password in the wrong field: it is not kept.
         name = username if known else "(unknown)"
+        self._count("refused")
         log.warning("sign-in refused", user=name, peer=peer, step=step)
         entry = deed(name, "session.refuse", "user", name, peer, step=step)
         await self._ground.db.write(lambda connection: record(connection, entry, self._ground.clock.now()))
 
-    async def _rehash(self, user_id: int, old: str, password: str) -> None:
+    async def _rehash(self, user_id: int, old: str, password: str) -> str:
+        """Store the password with the settings of today; gives the hash that the password was checked by."""
         hashed = await self._ground.hashing.hash(password)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> str:
             user = store.get_user(connection, user_id)
-            if user is not None and user.password_hash == old:
-                store.change_user(connection, user_id, self._ground.clock.now(), password_hash=hashed)
+            if user is None or user.password_hash != old:
+                return old
+            store.change_user(connection, user_id, self._ground.clock.now(), password_hash=hashed)
+            return hashed
 
-        await asyncio.shield(self._ground.db.write(work))
+        return await asyncio.shield(self._ground.db.write(work))
 
-    async def _open(self, user_id: int, checked_hash: str, *, peer: str, user_agent: str, how: str) -> NewSession:
-        token = self._ground.randomness.token_urlsafe(32)
-        now = self._ground.clock.now()
-        row = SessionRow(
-            id=self._ground.randomness.uuid(),
-            created_at=now,
-            last_seen_at=now,
-            expires_at=now + ABSOLUTE_SECONDS,
-            address=peer[:64],
-            user_agent=user_agent.encode("ascii", "replace").decode()[:256],
-        )
-
-        def work(connection: Connection) -> store.StoredUser:
-            user = store.get_user(connection, user_id)
-            # A password reset or removal that came between check and here wins.
-            if user is None or user.account.disabled or user.password_hash != checked_hash:
-                raise Unauthenticated("invalid_credentials", "User name or password is wrong.")
-            credential_store.add_session(connection, row=row, user_id=user_id, token_hash=fingerprint(token))
-            connection.execute(store.users.update().where(store.users.c.id == user_id).values(last_login=now))
-            record(connection, deed(user.account.username, "session.open", "session", row.id, peer, how=how), now)
-            return user
-
-        user = await self._ground.db.write(work)
-        return NewSession(user.account, token, csrf_of(token), int(ABSOLUTE_SECONDS))
+    def _count(self, outcome: str) -> None:
+        if self._metrics is not None:
+            self._metrics.sign_ins.labels(outcome).inc()
 
 
-def _signed_out() -> Unauthenticated:
-    return Unauthenticated("unauthorized", "The session has ended. Sign in again.")
+def _name_key(username: str) -> str:
+    return f"name:{store.username_key(username)}"

@@ -108,6 +108,11 @@ def change_user(connection: Connection, user_id: int, now: float, **values: Any)
     connection.execute(update(users).where(users.c.id == user_id).values(updated_at=now, **values))
 
 
+def signed_in_at(connection: Connection, user_id: int, now: float) -> None:
+    """The operator signed in; nothing else about the account changed."""
+    connection.execute(update(users).where(users.c.id == user_id).values(last_login=now))
+
+
 def set_sites(connection: Connection, user_id: int, sites: frozenset[int] | None, now: float) -> None:
     """Limit an account to sites; None lifts the limit.
 
@@ -163,6 +168,12 @@ def add_setup_link(connection: Connection, token_hash: str, *, now: float, expir
     """Remember a link; older ones end here, so that at most one is valid."""
     connection.execute(delete(setup_links))
     connection.execute(insert(setup_links).values(token_hash=token_hash, created_at=now, expires_at=expires_at))
+
+
+def has_setup_link(connection: Connection, token_hash: str, now: float) -> bool:
+    """Whether there is such a link and it has not expired; uses nothing up."""
+    condition = (setup_links.c.token_hash == token_hash) & (setup_links.c.expires_at > now)
+    return connection.execute(select(setup_links.c.created_at).where(condition)).first() is not None
 
 
 def use_setup_link(connection: Connection, token_hash: str, now: float) -> bool:

@@ -124,7 +124,11 @@ class Database:
 
 def open_engine(url: str) -> Engine:
     """An SQLAlchemy engine with the settings we rely on (SQLite: WAL, FULL, foreign keys on)."""
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {})
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_SECONDS} if url.startswith("sqlite") else {},
+        hide_parameters=True,  # errors end up in logs; hashes and sealed secrets must not
+    )
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")

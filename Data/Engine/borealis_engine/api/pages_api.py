@@ -1,0 +1,137 @@
+"""REST door: pages for people. The built web interface where there is one, else the small pages beside this file.
+
+What is served is looked up in a table made from a folder listing; no name from the network becomes a path
+(threats 5). Pages hold no data: everything they show they ask from the REST door.
+"""
+
+import asyncio
+import mimetypes
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from litestar import Request, Response, get
+from litestar.datastructures import ResponseHeader
+from litestar.handlers import HTTPRouteHandler
+
+from borealis_engine.api.access import public
+from borealis_engine.api.services import Services
+from borealis_engine.core.errors import NotFound
+
+SMALL_PAGES: Final = Path(__file__).parent / "pages"
+BUILD_FOLDER: Final = "web-interface"
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+REVALIDATE: Final = "no-cache"
+_HASHED_FOLDER: Final = "assets/"
+"""Where the build puts files whose names change with their content."""
+_STATE_KEY: Final = "borealis_web_build"
+_TYPES: Final = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+    ".wasm": "application/wasm",
+}
+
+
+@dataclass(slots=True)
+class WebBuild:
+    """The files of a built web interface; listed anew when its index changes, which is written last."""
+
+    folder: Path
+    _listed: int = -1
+    _files: dict[str, Path] = field(default_factory=dict)
+
+    def find(self, name: str) -> Path | None:
+        """The file of this name (``assets/index-1a2b.js``), if the build has it."""
+        index = self.folder / "index.html"
+        try:
+            changed = index.stat().st_mtime_ns
+        except OSError:
+            self._listed, self._files = -1, {}
+            return None
+        if changed != self._listed:
+            self._files = {
+                path.relative_to(self.folder).as_posix(): path
+                for path in self.folder.rglob("*")
+                if path.is_file() and not path.is_symlink()
+            }
+            self._listed = changed
+        return self._files.get(name)
+
+
+def _page(reason: str) -> dict[str, Any]:
+    return {**public(reason), "page": True}
+
+
+_OPT: Final = _page("it is the same for everybody and holds no data")
+
+
+@get("/", opt=_OPT, include_in_schema=False)
+async def landing(request: Request[Any, Any, Any], services: Services) -> Response[bytes]:
+    """The web interface, or the small sign-in page."""
+    return await _index(request, services, "index.html")
+
+
+@get("/setup", opt=_OPT, include_in_schema=False)
+async def setup_page(request: Request[Any, Any, Any], services: Services) -> Response[bytes]:
+    """Where the one-time link leads."""
+    return await _index(request, services, "setup.html")
+
+
+@get("/pages/{name:str}", opt=_OPT, include_in_schema=False)
+async def small_page_file(name: str) -> Response[bytes]:
+    """Style and scripts of the small pages."""
+    path = _SMALL_FILES.get(name)
+    if path is None:
+        raise _nothing_here()
+    return await _file(path, REVALIDATE)
+
+
+@get("/{name:path}", opt=_OPT, include_in_schema=False)
+async def web_file(request: Request[Any, Any, Any], services: Services, name: Path) -> Response[bytes]:
+    """A file of the web interface; for its own addresses (no dot, not below /api) its first page."""
+    wanted = name.as_posix().lstrip("/")
+    build = _build(request, services)
+    path = build.find(wanted)
+    if path is not None:
+        return await _file(path, IMMUTABLE if wanted.startswith(_HASHED_FOLDER) else REVALIDATE)
+    index = build.find("index.html")
+    if index is None or "." in wanted or wanted.split("/", 1)[0] in {"api", "pages", "assets", "socket.io"}:
+        raise _nothing_here()
+    return await _file(index, REVALIDATE)
+
+
+async def _index(request: Request[Any, Any, Any], services: Services, small: str) -> Response[bytes]:
+    index = _build(request, services).find("index.html")
+    return await _file(index or _SMALL_FILES[small], REVALIDATE)
+
+
+def _build(request: Request[Any, Any, Any], services: Services) -> WebBuild:
+    build = request.app.state.get(_STATE_KEY)
+    if build is None:
+        build = request.app.state[_STATE_KEY] = WebBuild(services.settings.paths.root / BUILD_FOLDER)
+    result: WebBuild = build
+    return result
+
+
+async def _file(path: Path, caching: str) -> Response[bytes]:
+    try:
+        content = await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        raise _nothing_here() from error
+    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return Response(content, media_type=kind, headers=[ResponseHeader(name="Cache-Control", value=caching)])
+
+
+def _nothing_here() -> NotFound:
+    return NotFound("not_found", "There is nothing at this address.")
+
+
+_SMALL_FILES: Final = {path.name: path for path in SMALL_PAGES.iterdir() if path.is_file()}
+
+HANDLERS: list[HTTPRouteHandler] = [landing, setup_page, small_page_file, web_file]

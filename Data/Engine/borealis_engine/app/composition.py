@@ -1,0 +1,151 @@
+"""Building one Engine: every service in order, each with what it needs, none with more."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from borealis_base.clock import Clock
+from borealis_base.files import private_folder
+from borealis_engine.activity import ActivityService
+from borealis_engine.api.app import create_api
+from borealis_engine.api.server_api import RUNNING_KEY, Running
+from borealis_engine.api.services import Services
+from borealis_engine.audit import AuditLog
+from borealis_engine.core.feed import ChangeFeed
+from borealis_engine.core.ids import Randomness
+from borealis_engine.core.metrics import Metrics
+from borealis_engine.core.settings import EngineSettings
+from borealis_engine.devices import DeviceService
+from borealis_engine.dispatch import Dispatcher
+from borealis_engine.enrolment import AccessTokens, EngineCertificates, EnrolmentService
+from borealis_engine.gateway import Gateway
+from borealis_engine.jobs import JobService
+from borealis_engine.operators.service import OperatorService
+from borealis_engine.signing import SigningService
+from borealis_engine.storage import Database, migrate
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything of one Engine. ``asgi`` is what the web server serves."""
+
+    services: Services
+    metrics: Metrics
+    gateway: Gateway
+    asgi: Any
+    started_at: float
+
+    def figures(self) -> Mapping[str, Mapping[str, int]]:
+        """The sizes of every room, for metrics and debugging."""
+        services = self.services
+        return {
+            "storage": services.db.statistics(),
+            "feed": services.feed.statistics(),
+            "activity": services.activity.statistics(),
+            "dispatch": services.dispatcher.statistics(),
+            "gateway": self.gateway.statistics(),
+            "tokens": services.access_tokens.statistics(),
+        }
+
+    def close(self) -> None:
+        """Finish what the database has been given, and let go of threads."""
+        self.services.operators.close()
+        self.services.db.close()
+
+
+async def build(settings: EngineSettings, *, clock: Clock, randomness: Randomness) -> Engine:
+    """Open and start everything but the web server and the loops.
+
+    Raises:
+        Fatal: a person has to act.
+        OSError: disk full, read-only, or no right to write.
+        SQLAlchemyError: the database cannot be opened.
+    """
+    private_folder(settings.paths.root / "Data")
+    db = Database(settings.database_url)
+    try:
+        await asyncio.to_thread(migrate, db.engine)
+        return await _start(settings, db, clock, randomness)
+    except BaseException:
+        db.close()
+        raise
+
+
+async def _start(settings: EngineSettings, db: Database, clock: Clock, randomness: Randomness) -> Engine:
+    paths = settings.paths
+    metrics, feed, audit = Metrics(), ChangeFeed(), AuditLog(db=db, clock=clock)
+    certificates = EngineCertificates(settings=settings, clock=clock)
+    await asyncio.to_thread(certificates.load)
+    access_tokens = AccessTokens(folder=paths.auth_tokens, randomness=randomness)
+    access_tokens.load()
+    signing = SigningService(folder=paths.code_signing, clock=clock, randomness=randomness)
+    await signing.start()
+    operators = OperatorService(
+        db=db, clock=clock, randomness=randomness, feed=feed, audit=audit, settings=settings, metrics=metrics
+    )
+    await operators.start()
+    devices = DeviceService(db=db, clock=clock, randomness=randomness, feed=feed, audit=audit, metrics=metrics)
+    await devices.start()
+    activity = ActivityService(db=db, clock=clock, feed=feed)
+    await activity.start()
+    dispatcher = Dispatcher(activity=activity, devices=devices, sealer=signing, clock=clock)
+    await dispatcher.start()
+    jobs = JobService(
+        db=db,
+        clock=clock,
+        randomness=randomness,
+        devices=devices,
+        signing=signing,
+        activity=activity,
+        dispatcher=dispatcher,
+    )
+    enrolment = EnrolmentService(
+        db=db,
+        clock=clock,
+        randomness=randomness,
+        feed=feed,
+        audit=audit,
+        devices=devices,
+        signing=signing,
+        certificates=certificates,
+        access_tokens=access_tokens,
+        settings=settings,
+        metrics=metrics,
+    )
+    gateway = Gateway(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        feed=feed,
+        devices=devices,
+        access_tokens=access_tokens,
+        operators=operators,
+        dispatcher=dispatcher,
+        runs=jobs.history,
+        signing=signing,
+    )
+    dispatcher.bind_link(gateway)
+    services = Services(
+        settings=settings,
+        clock=clock,
+        randomness=randomness,
+        db=db,
+        feed=feed,
+        audit=audit,
+        operators=operators,
+        devices=devices,
+        signing=signing,
+        activity=activity,
+        dispatcher=dispatcher,
+        jobs=jobs,
+        enrolment=enrolment,
+        certificates=certificates,
+        access_tokens=access_tokens,
+    )
+    rest = create_api(services, metrics=metrics)
+    engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())
+    metrics.watch(engine.figures)
+    metrics.waiting_writes.set_function(lambda: db.statistics()["waiting_writes"])
+    rest.state[RUNNING_KEY] = Running(engine.started_at, engine.figures)
+    return engine

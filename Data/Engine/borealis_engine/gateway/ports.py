@@ -1,0 +1,77 @@
+"""What the socket door needs of the rooms below, as Protocols; filled in by ``app``."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from borealis_engine.enrolment.standing import Standing
+from borealis_engine.enrolment.tokens import AccessClaims
+from borealis_engine.operators.models import SignedIn
+from borealis_engine.operators.permissions import Principal
+from borealis_wire.events import RunContext
+from borealis_wire.messages import JobOutput, JobResult
+
+
+class Devices(Protocol):
+    """Records and presence of devices; implemented by ``devices.DeviceService``."""
+
+    def auth_state(self, guid: str) -> Standing | None:
+        """The device as it is now, from memory; None where it is gone."""
+
+    def session_opened(self, guid: str, context: RunContext, address: str) -> None:
+        """A socket is up; said again when a newer one takes its place."""
+
+    def session_closed(self, guid: str, context: RunContext) -> None:
+        """No socket is up any more."""
+
+    def on_access_changed(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the GUID of a device whose status, key or site changed."""
+
+
+class Tokens(Protocol):
+    """Access tokens of devices; implemented by ``enrolment.AccessTokens``."""
+
+    def verify(self, token: str, now: float) -> AccessClaims:
+        """What a token that holds says. Raises ``Unauthenticated``."""
+
+
+class Operators(Protocol):
+    """Credentials of operators; implemented by ``operators.OperatorService``."""
+
+    async def authenticate_session(self, token: str) -> SignedIn:
+        """Who a session cookie belongs to. Raises ``Unauthenticated``."""
+
+    async def authenticate_bearer(self, token: str, *, peer: str, direct: bool) -> Principal:
+        """Who an operator's bearer token belongs to. Raises ``Unauthenticated``."""
+
+    def on_rights_changed(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` whenever a session, token or account changed."""
+
+
+class Dispatch(Protocol):
+    """Where devices' messages go; implemented by ``dispatch.Dispatcher``."""
+
+    async def device_ready(self, guid: str, context: RunContext, running: set[str]) -> None:
+        """A session registered; ``running`` are the runs that the device has."""
+
+    async def device_result(self, guid: str, context: RunContext, result: JobResult) -> dict[str, str]:
+        """Record the end of a run and give the acknowledgement."""
+
+    async def device_output(self, guid: str, context: RunContext, output: JobOutput) -> None:
+        """Keep a piece of live output."""
+
+
+class Runs(Protocol):
+    """Which runs an operator may see; implemented by ``activity.ActivityHistory``."""
+
+    async def run(self, sites: frozenset[int] | None, *, run_id: str = "") -> Mapping[str, Any]:
+        """One run. Raises ``NotFound``, also for one outside ``sites``."""
+
+
+class KeyStatements(Protocol):
+    """Statements about signing keys; implemented by ``signing.SigningService``."""
+
+    def statement_for_devices(self) -> list[dict[str, Any]]:
+        """All statements as envelopes, oldest first."""
+
+    def on_rotated(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Call ``listener`` on the event loop after each rotation."""

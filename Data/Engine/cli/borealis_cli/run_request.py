@@ -1,0 +1,115 @@
+"""From the options of ``borealis run`` to the body of a quick run. Pure but for reading the files named."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from borealis_cli.errors import USAGE, CliError
+from borealis_cli.lookups import is_guid
+from borealis_cli.text import clean, parse_duration
+from borealis_wire.events import RunContext, ScriptType
+from borealis_wire.limits import MAX_SCRIPT_BYTES
+
+TYPES: Final = tuple(kind.value for kind in ScriptType if kind is not ScriptType.ANSIBLE)
+_BY_SUFFIX: Final = {".sh": "bash", ".bash": "bash", ".py": "python", ".ps1": "powershell", ".bat": "batch"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What was typed."""
+
+    devices: Sequence[str] = ()
+    sites: Sequence[str] = ()
+    everywhere: bool = False
+    script_type: str = ""
+    context: str = "system"
+    timeout: str = ""
+    expires: str = ""
+    variables: Sequence[str] = ()
+    attached: Sequence[Path] = field(default_factory=tuple)
+    file: str = ""
+    script: str | None = None
+
+
+def build_request(options: RunOptions, stdin: TextIO) -> dict[str, Any]:
+    """The body of ``POST /api/scripts/quick_run``; ``stdin`` is read where the file is ``-``.
+
+    Raises:
+        CliError: with status 2: options that contradict each other, or a file that cannot be read.
+    """
+    if options.everywhere and (options.devices or options.sites):
+        raise CliError("Say either --all, or --device and --site.", USAGE)
+    if not (options.everywhere or options.devices or options.sites):
+        raise CliError("Say where: --device NAME (again for more), --site SITE, or --all.", USAGE)
+    if options.context not in set(RunContext):
+        raise CliError("--context is system or interactive.", USAGE)
+    body: dict[str, Any] = {
+        "script_content": _script(options, stdin),
+        "script_type": _type(options),
+        "context": options.context,
+    }
+    if options.everywhere:
+        body["all"] = True
+    guids = [name.strip().strip("{}").upper() for name in options.devices if is_guid(name)]
+    hostnames = [name for name in options.devices if not is_guid(name)]
+    wanted = {"guids": guids, "hostnames": hostnames, "sites": list(options.sites)}
+    body |= {name: values for name, values in wanted.items() if values}
+    if options.file and options.file != "-":
+        body["script_name"] = Path(options.file).name[:256]
+    if options.timeout:
+        body["timeout_seconds"] = _seconds("--timeout", options.timeout)
+    if options.expires:
+        body["expires_in_seconds"] = _seconds("--expires", options.expires)
+    if options.variables:
+        body["variable_values"] = dict(_variable(text) for text in options.variables)
+    if options.attached:
+        body["files"] = [_attachment(path) for path in options.attached]
+    return body
+
+
+def _script(options: RunOptions, stdin: TextIO) -> str:
+    if bool(options.file) == (options.script is not None):
+        raise CliError("Give the script as text or with --file, one of the two.", USAGE)
+    if not options.file:
+        return options.script or ""
+    if options.file == "-":
+        return stdin.read(MAX_SCRIPT_BYTES + 1)
+    try:
+        return _read(Path(options.file)).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CliError(f"{clean(options.file)} is not UTF-8 text.", USAGE) from error
+
+
+def _type(options: RunOptions) -> str:
+    found = options.script_type or _BY_SUFFIX.get(Path(options.file).suffix.lower(), "")
+    if found not in TYPES:
+        raise CliError(f"Say --type: {', '.join(TYPES)}.", USAGE)
+    return found
+
+
+def _seconds(option: str, text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise CliError(f"{option}: {error}.", USAGE) from error
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise CliError(f"--var is NAME=VALUE, not {clean(text)!r}.", USAGE)
+    return name.strip(), value
+
+
+def _attachment(path: Path) -> dict[str, Any]:
+    data = _read(path)
+    return {"file_name": path.name, "size": len(data), "data": base64.b64encode(data).decode("ascii")}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CliError(f"{clean(path)} cannot be read: {error.strerror}.", USAGE) from error

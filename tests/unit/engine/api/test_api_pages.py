@@ -1,0 +1,95 @@
+"""Pages: the small ones as long as there is no build, then the build; and nothing else from the disk."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.fakes.engine_rest import Rest
+
+from borealis_engine.api.pages_api import SMALL_PAGES
+
+
+def build_in(rest: Rest) -> Path:
+    """A built web interface."""
+    folder = rest.services.settings.paths.root / "web-interface"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "assets" / "index-1a2b3c.js").write_text("let built = 1;")
+    (folder / "logo.svg").write_text("<svg/>")
+    (folder / "index.html").write_text("<!doctype html>built")
+    return folder
+
+
+@pytest.mark.parametrize("address", ["/", "/setup"])
+async def test_small_pages_hold_no_inline_code_and_load_what_exists(rest: Rest, address: str) -> None:
+    answer = await rest.nobody.get(address)
+    assert answer.status == 200
+    assert answer.header("content-type") == "text/html; charset=utf-8"
+    policy = str(answer.header("content-security-policy"))
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    text = answer.body.decode()
+    assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=", text)
+    for link in re.findall(r'(?:src|href)="(/[^"]+)"', text):
+        assert (await rest.nobody.get(link)).status == 200, link
+
+
+async def test_the_small_pages_scripts_use_addresses_that_exist(rest: Rest) -> None:
+    document = (await rest.nobody.get("/api/openapi.json")).json()
+    for script in SMALL_PAGES.glob("*.js"):
+        for method, path in re.findall(r'call\("(\w+)", "([^"]+)"', script.read_text()):
+            assert method.lower() in document["paths"].get(path, {}), f"{script.name}: {method} {path}"
+
+
+async def test_the_build_takes_over_when_it_is_there(rest: Rest) -> None:
+    build_in(rest)
+    for address in ("/", "/setup", "/devices", "/devices/0F0F-1/runs"):
+        answer = await rest.nobody.get(address)
+        assert (answer.status, answer.body) == (200, b"<!doctype html>built"), address
+        assert answer.header("cache-control") == "no-cache"
+    script = await rest.nobody.get("/assets/index-1a2b3c.js")
+    assert script.header("content-type") == "text/javascript; charset=utf-8"
+    assert "immutable" in str(script.header("cache-control"))
+    assert (await rest.nobody.get("/logo.svg")).header("cache-control") == "no-cache"
+
+
+async def test_a_new_build_is_taken_up_without_restart(rest: Rest) -> None:
+    folder = build_in(rest)
+    assert (await rest.nobody.get("/assets/index-9f9f.js")).status == 404
+    (folder / "assets" / "index-9f9f.js").write_text("let built = 2;")
+    (folder / "index.html").write_text("<!doctype html>built again")
+    assert (await rest.nobody.get("/assets/index-9f9f.js")).status == 200
+    assert (await rest.nobody.get("/")).body.endswith(b"again")
+
+
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/api/unknown",
+        "/api",
+        "/pages/none.css",
+        "/pages/..%2fserver_api.py",
+        "/assets/none.js",
+        "/favicon.ico",
+        "/../database.db",
+        "/%2e%2e/database.db",
+        "/..%5cdatabase.db",
+        "/assets/../../database.db",
+        "/leak.txt",
+        "//etc/passwd",
+    ],
+)
+async def test_rejects_what_is_no_page(rest: Rest, address: str, built: bool) -> None:
+    if built:
+        folder = build_in(rest)
+        (folder / "leak.txt").symlink_to(rest.services.settings.paths.database)
+    answer = await rest.nobody.get(address)
+    assert answer.status == 404, answer.body[:80]
+    assert answer.code == "not_found"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_rejects_other_methods_on_pages_and_unknown_addresses(rest: Rest, method: str) -> None:
+    assert (await rest.nobody.call(method, "/")).status == 405
+    assert (await rest.nobody.call(method, "/api/unknown")).status in {404, 405}
+    assert (await rest.nobody.call(method, "/unknown")).status in {404, 405}
