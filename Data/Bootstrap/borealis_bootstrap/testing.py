@@ -1,0 +1,124 @@
+"""``test`` and ``bench``: an environment with everything that tests need, then pytest or the benchmarks.
+
+Owns the list of what the machine must have. May be called by app.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+from borealis_bootstrap.environments import ensure_environment
+from borealis_bootstrap.errors import CannotGoOn
+from borealis_bootstrap.layout import Layout, python_in
+from borealis_bootstrap.processes import become
+from borealis_bootstrap.progress import Progress
+from borealis_bootstrap.shelf import Shelf
+from borealis_bootstrap.supervision import is_root
+
+SOURCE_FOLDERS: Final = ("Data/Shared", "Data/Agent", "Data/Engine", "Data/Engine/cli", "Data/Bootstrap", "tools", ".")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineNeed:
+    """A program that tests use, the Debian package that brings it, and what for."""
+
+    program: str
+    package: str
+    reason: str
+    root_only: bool = False
+
+
+NEEDS: Final = (
+    MachineNeed("bash", "bash", "scripts of type bash"),
+    MachineNeed("git", "git", "tests that work on a fresh clone"),
+    MachineNeed("ps", "procps", "tests that look for left-over processes"),
+    MachineNeed("ip", "iproute2", "an enrolment between two network namespaces", root_only=True),
+    MachineNeed("setpriv", "util-linux", "tests of what another user may do", root_only=True),
+)
+
+
+def missing_needs(*, root: bool, which: Callable[[str], str | None] = shutil.which) -> list[MachineNeed]:
+    """What the machine lacks; without root, tests that need it do not run either."""
+    return [need for need in NEEDS if (root or not need.root_only) and which(need.program) is None]
+
+
+def install_needs(missing: Sequence[MachineNeed], progress: Progress, *, root: bool) -> None:
+    """Install Debian packages where we may.
+
+    Raises:
+        CannotGoOn: no right or no apt; names what is missing.
+    """
+    if not missing:
+        return
+    packages = sorted({need.package for need in missing})
+    if not root or shutil.which("apt-get") is None:
+        listed = ", ".join(f"{need.program} ({need.reason})" for need in missing)
+        raise CannotGoOn(f"The tests need {listed}: apt-get install {' '.join(packages)}")
+    with progress.step(f"apt-get install {' '.join(packages)}"):
+        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", *packages]):
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, env=environ, stdin=subprocess.DEVNULL
+            )
+            if done.returncode != 0:
+                raise CannotGoOn(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def test_python(layout: Layout, progress: Progress, environ: Mapping[str, str]) -> Path:
+    """The interpreter with everything that tests need; made on first use, kept in ``.borealis/`` of the checkout.
+
+    Raises:
+        CannotGoOn: a sentence for the person.
+        OSError: disk full, read-only, no right.
+    """
+    home = layout.checkout / ".borealis"
+    shelf = Shelf(home / "test-environments", home / "test-venv")
+    log = home / "test-install.log"
+    with progress.step("Test environment"):
+        key = ensure_environment(
+            shelf,
+            layout.checkout / "requirements" / "test.txt",
+            log=log,
+            cache=home / "packages",
+            environ=environ,
+        )
+        shelf.point(key)
+        shelf.prune({key})
+    return python_in(shelf.path(key))
+
+
+def run_tests(layout: Layout, progress: Progress, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
+    """Become pytest over the whole tree, or with the given arguments.
+
+    Linters and type checks are tests too (tests/static), so that pytest's closing line tells all of it.
+
+    Raises:
+        CannotGoOn: a sentence for the person.
+        OSError: disk full, read-only, no right.
+    """
+    root = is_root()
+    install_needs(missing_needs(root=root), progress, root=root)
+    python = test_python(layout, progress, environ)
+    become([str(python), "-m", "pytest", *arguments], _environ(layout, environ), folder=layout.checkout)
+
+
+def run_bench(layout: Layout, progress: Progress, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
+    """Become the benchmarks. Files named on the command line start from the current folder.
+
+    Raises:
+        CannotGoOn: a sentence for the person.
+        OSError: disk full, read-only, no right.
+    """
+    python = test_python(layout, progress, environ)
+    become([str(python), "-m", "bench", *arguments], _environ(layout, environ))
+
+
+def _environ(layout: Layout, environ: Mapping[str, str]) -> dict[str, str]:
+    dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    paths = os.pathsep.join(str(layout.checkout / name) for name in SOURCE_FOLDERS)
+    kept = {name: value for name, value in environ.items() if name not in dropped}
+    return {**kept, "PYTHONPATH": paths, "PYTHONNOUSERSITE": "1"}

@@ -1,0 +1,179 @@
+"""The text of the systemd units. Pure.
+
+Owns what the services may do. May be called by services.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from borealis_bootstrap.layout import Layout
+
+UnitName = Literal["borealis-engine.service", "borealis-agent.service", "borealis-agent-user.service"]
+ENGINE_UNIT: Final[UnitName] = "borealis-engine.service"
+AGENT_UNIT: Final[UnitName] = "borealis-agent.service"
+USER_UNIT: Final[UnitName] = "borealis-agent-user.service"
+
+# Tried again for ever (StartLimitIntervalSec=0 above it), but an end that only a person can mend (status 3) is not
+# hammered at: systemd 254 and later lengthen the pauses, earlier ones keep to five seconds.
+_RESTART: Final = """\
+Restart=always
+RestartSec=5s
+RestartSteps=8
+RestartMaxDelaySec=300s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit file."""
+
+    name: UnitName
+    text: str
+
+
+def root_mark(layout: Layout) -> str:
+    """The line that tells whose unit this is: installations side by side leave each other's alone."""
+    return f"Environment={_quoted(f'BOREALIS_ROOT={layout.root}')}\n"
+
+
+def engine_unit(layout: Layout, *, owner: str, port: int, extra: dict[str, str]) -> Unit:
+    """The Engine: may write its own folder and nothing else.
+
+    Args:
+        layout: the installation.
+        owner: the account that owns the Engine's folder; the service runs as it.
+        port: where it listens.
+        extra: further settings from the environment of ``install`` (``BOREALIS_…``).
+    """
+    runtime = layout.engine
+    command = [str(runtime.venv / "bin" / "python"), str(runtime.code / "current" / runtime.entry)]
+    environment = {
+        **extra,
+        "BOREALIS_ROOT": str(layout.root),
+        "BOREALIS_ENGINE_ROOT": str(layout.engine_folder),
+        "BOREALIS_ENGINE_PORT": str(port),
+        "PYTHONNOUSERSITE": "1",
+    }
+    low_port = "CAP_NET_BIND_SERVICE" if port < 1024 else ""
+    return Unit(
+        ENGINE_UNIT,
+        _header("Borealis Engine", "After=network-online.target\nWants=network-online.target\n")
+        + f"""
+[Service]
+Type=exec
+User={_value(owner)}
+ExecStart={_command(command)}
+{_environment(environment)}{_RESTART}\
+TimeoutStopSec=40s
+LimitNOFILE=65536
+UMask=0077
+WorkingDirectory=/
+# What the Engine holds can run anything on every device: it gets its own folder and the network, nothing else.
+ProtectSystem=strict
+ReadWritePaths={_quoted(str(layout.engine_folder))}
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+NoNewPrivileges=yes
+CapabilityBoundingSet={low_port}
+AmbientCapabilities={low_port}
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+""",
+    )
+
+
+def agent_unit(layout: Layout, *, server_url: str, trust_on_first_use: bool) -> Unit:
+    """The SYSTEM agent. It is there to run operators' scripts with all rights, and those inherit what it may not do:
+    so it is confined in nothing that a script could need."""
+    environment = _agent_environment(layout, server_url)
+    environment["BOREALIS_AGENT_MODE"] = "system"
+    flags = ["--system-service", *(["--trust-on-first-use"] if trust_on_first_use else [])]
+    return Unit(
+        AGENT_UNIT,
+        _header("Borealis agent (SYSTEM)", "After=network-online.target\nWants=network-online.target\n")
+        + f"""
+[Service]
+Type=exec
+ExecStart={_command([*_agent_command(layout), *flags])}
+{_environment(environment)}{_RESTART}\
+# A script's own processes end with their run, by the agent; those of a run that goes on are not left behind either.
+KillMode=mixed
+TimeoutStopSec=40s
+UMask=0077
+WorkingDirectory=/
+
+[Install]
+WantedBy=multi-user.target
+""",
+    )
+
+
+def agent_user_unit(layout: Layout, *, server_url: str) -> Unit:
+    """The CURRENTUSER agent: one in the session of each user who is signed in, with that user's rights."""
+    return Unit(
+        USER_UNIT,
+        _header("Borealis agent (CURRENTUSER)", "")
+        + f"""\
+# Root works in the SYSTEM agent; a second one in root's own session would be no user's.
+ConditionUser=!root
+
+[Service]
+Type=exec
+ExecStart={_command([*_agent_command(layout), "--config", "user"])}
+{_environment(_agent_environment(layout, server_url))}{_RESTART}\
+TimeoutStopSec=20s
+
+[Install]
+WantedBy=default.target
+""",
+    )
+
+
+def _agent_command(layout: Layout) -> list[str]:
+    runtime = layout.agent
+    entry = runtime.code / "current" / runtime.entry
+    return [str(runtime.venv / "bin" / "python"), *runtime.python_flags, str(entry)]
+
+
+def _agent_environment(layout: Layout, server_url: str) -> dict[str, str]:
+    environment = {"BOREALIS_ROOT": str(layout.root), "MALLOC_ARENA_MAX": "1", "PYTHONNOUSERSITE": "1"}
+    return {**environment, "BOREALIS_SERVER_URL": server_url} if server_url else environment
+
+
+def _header(description: str, order: str) -> str:
+    return f"[Unit]\nDescription={description}\n{order}StartLimitIntervalSec=0\n"
+
+
+def _environment(values: dict[str, str]) -> str:
+    return "".join(f"Environment={_quoted(f'{name}={value}')}\n" for name, value in sorted(values.items()))
+
+
+def _command(words: list[str]) -> str:
+    # In a command line, and only there, a dollar sign would name a variable.
+    return " ".join(_quoted(word).replace("$", "$$") for word in words)
+
+
+def _quoted(text: str) -> str:
+    """One word of a unit file, whatever it holds."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _value(text: str) -> str:
+    return text.replace("%", "%%")
