@@ -4,7 +4,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from pytest_socket import enable_socket, socket_allow_hosts  # type: ignore[import-untyped]
+
+# The same examples in every run, and no deadline: how fast a shared machine is at some moment says nothing.
+settings.register_profile("borealis", deadline=None, derandomize=True)
+settings.load_profile("borealis")
 
 
 @pytest.fixture(autouse=True)

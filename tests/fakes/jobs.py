@@ -65,7 +65,9 @@ def job_payload(script: bytes | str = b"true", *, key: SigningKey = ENGINE_KEY, 
         "script_type": order.script_type.value,
         "script_content": base64s.encode(data),
         "script_encoding": "base64",
-        "files": [{"file_name": file.name, "size": len(file.data), "data": base64s.encode(file.data)} for file in files],
+        "files": [
+            {"file_name": file.name, "size": len(file.data), "data": base64s.encode(file.data)} for file in files
+        ],
         "run_mode": "system",
         "envelope": seal(JOB_TYPE, order.to_payload(), key),
         "context": {"run_id": order.run_id},
@@ -73,7 +75,12 @@ def job_payload(script: bytes | str = b"true", *, key: SigningKey = ENGINE_KEY, 
 
 
 def cancel_payload(
-    run_id: str, *, key: SigningKey = ENGINE_KEY, guid: str = GUID, issued_at: float = DEFAULT_NOW, lifetime: float = 3600.0
+    run_id: str,
+    *,
+    key: SigningKey = ENGINE_KEY,
+    guid: str = GUID,
+    issued_at: float = DEFAULT_NOW,
+    lifetime: float = 3600.0,
 ) -> dict[str, Any]:
     """``quick_job_cancel`` as it travels."""
     order = CancelOrder(run_id, guid, issued_at, issued_at + lifetime)

@@ -28,6 +28,7 @@ _NO_NETWORK: Final = re.compile(
     r"|Could not find a version that satisfies|No matching distribution found"
 )
 _HASHES: Final = re.compile(r"DO NOT MATCH THE HASHES|HashMismatch|hashes are required", re.IGNORECASE)
+_NEVER_RUN: Final = r"site-packages[/\\](faker[/\\]|.*[/\\]tests?[/\\])"  # thousands of files, none imported
 _FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
 _BUILD: Final = re.compile(r"Failed building wheel|error: command .* failed|Microsoft Visual C\+\+")
 
@@ -96,7 +97,7 @@ def ensure_environment(
         _run([str(python), "-I", *pip, "install", *options, "-r", str(lock)], log, pip_environ)
         # pip would compile one file after another and without -OO. A package's odd file that fails is no matter.
         workers = str(min(4, os.cpu_count() or 1))
-        command = [str(python), "-I", *flags, "-m", "compileall", "-q", "-j", workers, str(folder)]
+        command = [str(python), "-I", *flags, "-m", "compileall", "-q", "-j", workers, "-x", _NEVER_RUN, str(folder)]
         subprocess.run(
             command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeVar
 from borealis_bootstrap.engine_client import EngineClient
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.invitation import hand_over
-from borealis_bootstrap.layout import DEFAULT_PORT, Layout
+from borealis_bootstrap.layout import DEFAULT_PORT, SMALL_AT_REST, Layout
 from borealis_bootstrap.prepare import Prepared
 from borealis_bootstrap.supervision import (
     PERSON_MUST_ACT,
@@ -168,8 +168,7 @@ def start_agent(
             supervision.stop()
         if code:
             hand_over(layout, environ, code)
-        # One arena: the agent is small and mostly asleep, and each further arena keeps memory for nobody.
-        extra = {"BOREALIS_ROOT": str(layout.root), "BOREALIS_AGENT_MODE": "system", "MALLOC_ARENA_MAX": "1"}
+        extra = {"BOREALIS_ROOT": str(layout.root), "BOREALIS_AGENT_MODE": "system", **SMALL_AT_REST}
         if server_url:
             extra["BOREALIS_SERVER_URL"] = server_url
         command = [*prepared.command, "--system-service", *flags]

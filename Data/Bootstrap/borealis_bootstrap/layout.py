@@ -13,6 +13,13 @@ from typing import Final, Literal
 from borealis_bootstrap.errors import CannotGoOn
 
 DEFAULT_PORT: Final = 5000
+# For the C library's allocator, measured on an enrolled agent at rest: 1.2 MB less, and what a peak took is given back.
+# One arena, because it is mostly asleep; large pieces of their own, and free memory at the end returned early.
+SMALL_AT_REST: Final = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
 ProgramName = Literal["engine", "agent"]
 
 

@@ -6,7 +6,7 @@ Owns what the services may do. May be called by services.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from borealis_bootstrap.layout import Layout
+from borealis_bootstrap.layout import SMALL_AT_REST, Layout
 
 UnitName = Literal["borealis-engine.service", "borealis-agent.service", "borealis-agent-user.service"]
 ENGINE_UNIT: Final[UnitName] = "borealis-engine.service"
@@ -152,7 +152,7 @@ def _agent_command(layout: Layout) -> list[str]:
 
 
 def _agent_environment(layout: Layout, server_url: str) -> dict[str, str]:
-    environment = {"BOREALIS_ROOT": str(layout.root), "MALLOC_ARENA_MAX": "1", "PYTHONNOUSERSITE": "1"}
+    environment = {"BOREALIS_ROOT": str(layout.root), "PYTHONNOUSERSITE": "1", **SMALL_AT_REST}
     return {**environment, "BOREALIS_SERVER_URL": server_url} if server_url else environment
 
 

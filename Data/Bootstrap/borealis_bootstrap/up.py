@@ -84,7 +84,7 @@ def _bring_agent_up(programs: Programs, ready: Prepared, client: EngineClient) -
     """Start the agent, admit it where it is new, wait until it is online; gives GUID and whether it was started."""
     guid = read_guid(programs.layout)
     device = _patient(lambda: client.device(guid)) if guid else None
-    _check_not_revoked(device)
+    _check_standing(device)
     if guid and device is not None:
         decision = _start(programs, ready, client)
         try:
@@ -156,17 +156,25 @@ def _wait_online(programs: Programs, client: EngineClient) -> str:
     def online() -> str | None:
         guid = read_guid(programs.layout)
         device = _quiet(lambda: client.device(guid)) if guid else None
-        _check_not_revoked(device)
+        _check_standing(device)
         return guid if device and "system" in device.get("presence", {}).get("contexts", []) else None
 
     return wait_for("the agent to be online", online, programs.agent, seconds=ONLINE_SECONDS)
 
 
-def _check_not_revoked(device: Mapping[str, Any] | None) -> None:
-    if device is not None and device.get("status") == "revoked":
+def _check_standing(device: Mapping[str, Any] | None) -> None:
+    """What an operator decided about this machine is not undone by starting it again."""
+    status = device.get("status") if device is not None else None
+    guid = device.get("guid", "GUID") if device is not None else ""
+    if status == "revoked":
         raise CannotGoOn(
             "An operator revoked this machine's device. To admit it anew, delete it"
-            f" (./Borealis.sh cli device delete {device.get('guid', 'GUID')}) and run up again.",
+            f" (./Borealis.sh cli delete {guid}) and run up again.",
+            keep_running=True,
+        )
+    if status == "quarantined":
+        raise CannotGoOn(
+            f"An operator quarantined this machine's device: it gets no work until ./Borealis.sh cli release {guid}.",
             keep_running=True,
         )
 

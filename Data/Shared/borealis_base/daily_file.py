@@ -29,6 +29,9 @@ class DailyFile(logging.Handler):
                 file.write(self.format(record) + "\n")
         except OSError:
             self.lost += 1
+            self._day = ""  # the folder may be gone: look again at the next line
+        except Exception:  # noqa: BLE001  (a line whose arguments do not fit must not stop who wrote it)
+            self.handleError(record)
 
     def _rotate(self, day: str) -> None:
         if day == self._day:

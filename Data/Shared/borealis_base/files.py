@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +17,18 @@ else:
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace ``path`` as a whole, durably: temporary file, fsync, rename, fsync of the folder.
 
+    Several threads and processes may write the same path: the last one wins, with its whole content.
+
     Raises:
-        OSError: disk full, read-only, no right. The old file is then untouched.
+        OSError: disk full, read-only, no right. The old file is then untouched; only where the very last step, the
+            folder's fsync, failed is the new one in place, and a power cut may bring the old one back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), mode)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(_create(temporary, mode), "wb") as file:
             if sys.platform != "win32":
-                os.fchmod(descriptor, mode)  # the umask must not loosen or tighten what was asked for
+                os.fchmod(file.fileno(), mode)  # the umask must not loosen or tighten what was asked for
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -35,6 +38,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def _create(temporary: Path, mode: int) -> int:
+    """Make the temporary file anew: what a crashed writer or somebody else left under its name is never written to."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    return os.open(temporary, flags, mode)
 
 
 def sync_folder(folder: Path) -> None:
@@ -57,8 +68,12 @@ def private_folder(path: Path) -> Path:
 
 
 def move_aside(path: Path, now: float) -> Path:
-    """Rename a torn or foreign file to ``<name>.bad-<unix seconds>`` and give the new path."""
+    """Rename a torn or foreign file to ``<name>.bad-<unix seconds>``, or that with a count; give the new path."""
     target = path.with_name(f"{path.name}.bad-{int(now)}")
+    count = 1
+    while target.exists():
+        target = path.with_name(f"{path.name}.bad-{int(now)}.{count}")
+        count += 1
     path.replace(target)
     return target
 

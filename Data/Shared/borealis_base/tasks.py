@@ -30,10 +30,22 @@ class Supervisor:
         await self._group.__aexit__(kind, error, trace)
 
     def start(self, name: str, work: Coroutine[Any, Any, object], *, vital: bool = False) -> asyncio.Task[None]:
-        """Run ``work`` in the background under ``name``."""
-        task = self._group.create_task(self._run(name, work, vital), name=name)
+        """Run ``work`` in the background under ``name``.
+
+        Raises:
+            RuntimeError: outside the ``async with``; ``work`` is closed and never runs.
+        """
+        wrapped = self._run(name, work, vital)
+        try:
+            task = self._group.create_task(wrapped, name=name)
+        except RuntimeError:
+            wrapped.close()
+            work.close()
+            raise
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Cancelled before its first step, the task never touched ``work``; closing what ended does nothing.
+        task.add_done_callback(lambda _: work.close())
         return task
 
     def cancel_all(self) -> None:

@@ -50,10 +50,22 @@ def parse_enrolment_token(text: str) -> EnrolmentToken:
     code, dot, pin = rest.partition(".")
     if not separator or not dot:
         raise ValueError("an enrolment token has the form <url>#<code>.<fingerprint>; copy the whole string")
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query:
+    if not _is_address(url):
         raise ValueError("the address in an enrolment token is https://host[:port]")
     pin = pin.lower()
     if not _PIN_PATTERN.fullmatch(pin):
         raise ValueError("the fingerprint in an enrolment token is 64 hex digits; it was cut short or altered")
     return EnrolmentToken(url.rstrip("/"), normalise_code(code), pin)
+
+
+def _is_address(url: str) -> bool:
+    if "@" in url or "\\" in url or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme == "https" and bool(parts.hostname) and not parts.path.strip("/") and not parts.query and port != 0
+    )

@@ -70,6 +70,8 @@ class OperatorEvent(StrEnum):
     RUN_OUTPUT = "quick_job_output"
     WATCH_RUN = "watch_run"
     UNWATCH_RUN = "unwatch_run"
+    MISSED = "missed"
+    """To a socket that was too slow: ``{"count"}`` events were dropped; read the state by REST."""
 
 
 class RunContext(StrEnum):

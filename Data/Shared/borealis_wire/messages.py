@@ -4,7 +4,7 @@ Unknown members are tolerated where an older or newer peer may add some; wrong t
 orders are not here but in ``orders``.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,10 @@ Hostname = Annotated[str, Meta(max_length=HOSTNAME_MAX)]
 Guid = Annotated[str, Meta(max_length=64)]
 ShortText = Annotated[str, Meta(max_length=256)]
 Base64Text = Annotated[str, Meta(max_length=4096)]
+MAX_WHOLE: Final = 2**63 - 1
+"""No database takes more; a number beyond it must be refused here and not fail there."""
+Whole = Annotated[int, Meta(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+JobId = Whole | ShortText
 RunId = Annotated[str, Meta(min_length=1, max_length=64)]
 StreamText = Annotated[str, Meta(max_length=MAX_RESULT_STREAM_BYTES + 4096)]
 
@@ -142,6 +146,8 @@ class Details(Message, frozen=True):
     hostname: Hostname = ""
     agent_build_id: ShortText = ""
     details: dict[str, Any] | None = None
+    complete: list[ShortText] = msgspec.field(default_factory=list)
+    """Sections read without trouble: they replace what is stored, where others are merged into it."""
 
 
 class ScriptRequest(Message, frozen=True):
@@ -162,7 +168,7 @@ class FilePayload(Message, frozen=True):
 class QuickJobRun(Message, frozen=True):
     """``quick_job_run`` (upstream-contract 5, contract 8). Only ``envelope`` is believed by the agent."""
 
-    job_id: int | str
+    job_id: JobId
     run_id: str
     target_hostname: str
     script_type: str
@@ -204,10 +210,10 @@ class JobOutput(Message, frozen=True):
     """``quick_job_output``: a piece of live output; ``seq`` from 0 without gaps over both streams of a run."""
 
     run_id: RunId
-    seq: Annotated[int, Meta(ge=0)]
-    stream: Annotated[str, Meta(pattern="^(stdout|stderr)$")]
+    seq: Annotated[int, Meta(ge=0, le=MAX_WHOLE)]
+    stream: Literal["stdout", "stderr"]
     data: Annotated[str, Meta(max_length=MAX_OUTPUT_CHUNK_BYTES)]
-    job_id: int | str = ""
+    job_id: JobId = ""
 
 
 class JobResult(Message, frozen=True):
@@ -219,10 +225,10 @@ class JobResult(Message, frozen=True):
 
     run_id: RunId
     status: Annotated[str, Meta(max_length=32)]
-    job_id: int | str = ""
+    job_id: JobId = ""
     stdout: StreamText = ""
     stderr: StreamText = ""
-    exit_code: int | None = None
+    exit_code: Whole | None = None
     reason: Annotated[str, Meta(max_length=1024)] = ""
     started_at: float | None = None
     finished_at: float | None = None

@@ -114,12 +114,12 @@ def parse_job(payload: bytes) -> JobOrder:
     """Read a job order.
 
     Raises:
-        Refused: ``malformed``, ``unsupported_type`` or ``too_large``.
+        Refused: ``malformed``, ``unsupported_type``, ``wrong_context`` or ``too_large``.
     """
     members = _object(payload, _JOB_MEMBERS, required=_JOB_MEMBERS)
     job_id = members["job_id"]
-    if isinstance(job_id, bool) or not isinstance(job_id, int | str) or job_id == "":
-        raise _malformed("job_id is a number or a text")
+    if isinstance(job_id, bool) or not isinstance(job_id, int | str) or job_id == "" or len(str(job_id)) > 256:
+        raise _malformed("job_id is a number or a text of 1 to 256 characters")
     try:
         script_type = ScriptType(_text(members, "script_type"))
     except ValueError as error:
@@ -274,7 +274,8 @@ def _files(value: Any) -> tuple[FileDigest, ...]:
 
 
 _RESERVED_NAMES: Final = frozenset(
-    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+    {"con", "prn", "aux", "nul", "conin$", "conout$"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in "123456789\u00b9\u00b2\u00b3"}
 )
 
 
@@ -288,7 +289,10 @@ def safe_file_name(value: Any) -> str:
         raise _malformed("a file's name has 1 to 128 characters")
     if any(char in '/\\:*?"<>|' or ord(char) < 32 for char in value) or value[-1] in ". ":
         raise _malformed("a file's name is a plain name without folders")
-    if value.split(".", 1)[0].casefold() in _RESERVED_NAMES:
+    if len(value.encode("utf-8", "replace")) > 255:
+        raise _malformed("a file's name has at most 255 bytes: no file system takes more")
+    # Windows looks at what stands before the first dot, blanks at its end not counted.
+    if value.split(".", 1)[0].rstrip(" ").lower() in _RESERVED_NAMES:
         raise _malformed("a file's name is reserved on Windows")
     return value
 

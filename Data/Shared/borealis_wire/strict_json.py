@@ -6,9 +6,13 @@ sides read through here. RFC 8259 leaves these cases open; RFC 7493 (I-JSON) for
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
 from borealis_wire.limits import MAX_JSON_DEPTH
+
+_LEAST_WHOLE: Final = -(2**63)
+_LARGEST_WHOLE: Final = 2**63 - 1
+"""No database and no other language's parser takes more."""
 
 
 class JsonError(ValueError):
@@ -24,7 +28,8 @@ def loads(data: bytes, *, max_bytes: int, max_depth: int = MAX_JSON_DEPTH) -> An
         max_depth: deepest nesting of arrays and objects.
 
     Raises:
-        JsonError: too large, not UTF-8, not JSON, duplicate names, NaN or infinity, lone surrogates, too deep.
+        JsonError: too large, not UTF-8, not JSON, duplicate names, NaN or infinity, whole numbers beyond 64 bits,
+            lone surrogates, too deep.
     """
     if len(data) > max_bytes:
         raise JsonError(f"document of {len(data)} bytes exceeds {max_bytes}")
@@ -56,9 +61,9 @@ def canonical(value: Any) -> bytes:
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:
-    """Whether arrays and objects nest deeper than ``limit``; never recurses itself."""
-    level: list[Any] = [value]
-    for _ in range(limit + 1):
+    """Whether arrays and objects nest deeper than ``limit`` (``[]`` is 1 deep); never recurses itself."""
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
         nested: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -103,6 +108,8 @@ def _check(value: Any, max_depth: int) -> None:
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
+        elif isinstance(item, int) and not _LEAST_WHOLE <= item <= _LARGEST_WHOLE:
+            raise JsonError("a whole number does not fit into 64 bits")
 
 
 def _no_surrogates(text: str) -> None:

@@ -2,58 +2,118 @@
 
 import asyncio
 import logging
-import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from borealis_base.backoff import Backoff
 from borealis_base.tasks import Supervisor
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def broken() -> None:
+    raise ValueError("no")
 
 
 async def test_leaving_the_block_ends_every_task() -> None:
     ended = []
 
-    async def forever() -> None:
+    async def tidy() -> None:
         try:
-            await asyncio.Event().wait()
+            await forever()
         finally:
             ended.append("yes")
 
     async with Supervisor() as supervisor:
-        supervisor.start("one", forever())
-        supervisor.start("two", forever())
+        supervisor.start("one", tidy())
+        supervisor.start("two", tidy())
         await asyncio.sleep(0)
         assert supervisor.statistics() == {"tasks": 2}
     assert ended == ["yes", "yes"]
+    assert supervisor.statistics() == {"tasks": 0}
+
+
+async def test_a_task_that_ended_is_forgotten() -> None:
+    async with Supervisor() as supervisor:
+        await supervisor.start("short", asyncio.sleep(0))
+        await asyncio.sleep(0)
+        assert supervisor.statistics() == {"tasks": 0}
+
+
+async def test_a_task_is_named() -> None:
+    async with Supervisor() as supervisor:
+        assert supervisor.start("heartbeat", forever()).get_name() == "heartbeat"
 
 
 async def test_survives_a_task_that_fails_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
-    async def broken() -> None:
-        raise ValueError("no")
-
     with caplog.at_level(logging.ERROR):
         async with Supervisor() as supervisor:
+            other = supervisor.start("other", forever())
             await supervisor.start("broken", broken())
+            assert not other.done()
     assert "task broken failed" in caplog.text
 
 
-async def test_a_vital_task_takes_the_program_down() -> None:
-    async def broken() -> None:
-        raise ValueError("no")
-
-    with pytest.raises(ExceptionGroup):
+async def test_a_vital_task_takes_the_program_down_with_its_own_error() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
         async with Supervisor() as supervisor:
+            other = supervisor.start("other", forever())
             supervisor.start("vital", broken(), vital=True)
-            await asyncio.Event().wait()
+            await forever()
+    assert caught.group_contains(ValueError, match="no")
+    assert other.cancelled()
 
 
-@given(st.integers(0, 2**32), st.integers(1, 40))
-def test_delays_stay_within_bounds_and_differ(seed: int, count: int) -> None:
-    backoff = Backoff(first=1, longest=60, floor=0.2)
-    rng = random.Random(seed)
-    delays = [backoff.next_delay(rng) for _ in range(count)]
-    assert all(0.2 <= delay <= min(60, 2**index) or delay == 0.2 for index, delay in enumerate(delays))
-    backoff.reset()
-    assert backoff.next_delay(rng) <= 1
+async def test_an_error_of_the_body_ends_every_task_and_comes_through() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with Supervisor() as supervisor:
+            task = supervisor.start("one", forever())
+            await asyncio.sleep(0)
+            raise KeyError("body")
+    assert caught.group_contains(KeyError)
+    assert task.cancelled()
+
+
+async def test_being_cancelled_from_outside_ends_every_task() -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def program() -> None:
+        async with Supervisor() as supervisor:
+            tasks.append(supervisor.start("one", forever()))
+            await forever()
+
+    running = asyncio.get_running_loop().create_task(program())
+    await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert tasks[0].cancelled()
+
+
+async def test_a_task_may_start_another() -> None:
+    order = []
+
+    async def second() -> None:
+        order.append("second")
+
+    async with Supervisor() as supervisor:
+
+        async def first() -> None:
+            order.append("first")
+            await supervisor.start("second", second())
+
+        await supervisor.start("first", first())
+    assert order == ["first", "second"]
+
+
+async def test_rejects_work_after_the_end_without_a_stray_coroutine() -> None:
+    async with Supervisor() as supervisor:
+        pass
+    with pytest.raises(RuntimeError):
+        supervisor.start("late", forever())  # a coroutine that nobody awaits would be a warning, which is an error here
+
+
+async def test_a_task_that_was_cancelled_before_it_began_leaves_no_stray_coroutine() -> None:
+    async with Supervisor() as supervisor:
+        supervisor.start("never began", forever())

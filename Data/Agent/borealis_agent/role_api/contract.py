@@ -88,7 +88,7 @@ class RoleContext:
     register_job_handler: Callable[[Iterable[ScriptType], JobHandler], None]
     """Run jobs of these script types; the first role to ask gets a type."""
     post_json: Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
-    """Authenticated POST to the Engine."""
+    """Authenticated POST to the Engine. A value may be ``msgspec.Raw``: JSON text that is passed on as it is."""
     start_task: Callable[[str, Any], Any]
     """Run a coroutine in the background until the role is stopped; a failure shows in the role's health."""
     extra: Mapping[str, Any] = field(default_factory=dict)

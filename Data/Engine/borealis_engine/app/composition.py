@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from borealis_base.clock import Clock
 from borealis_base.files import private_folder
 from borealis_engine.activity import ActivityService
@@ -12,6 +14,7 @@ from borealis_engine.api.app import create_api
 from borealis_engine.api.server_api import RUNNING_KEY, Running
 from borealis_engine.api.services import Services
 from borealis_engine.audit import AuditLog
+from borealis_engine.core.errors import Fatal
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.metrics import Metrics
@@ -58,18 +61,32 @@ async def build(settings: EngineSettings, *, clock: Clock, randomness: Randomnes
     """Open and start everything but the web server and the loops.
 
     Raises:
-        Fatal: a person has to act.
+        Fatal: a person has to act; also where the database cannot be opened.
         OSError: disk full, read-only, or no right to write.
-        SQLAlchemyError: the database cannot be opened.
     """
     private_folder(settings.paths.root / "Data")
-    db = Database(settings.database_url)
+    try:
+        db = Database(settings.database_url)
+    except (SQLAlchemyError, ImportError) as error:
+        raise _unusable(error) from error
     try:
         await asyncio.to_thread(migrate, db.engine)
         return await _start(settings, db, clock, randomness)
+    except SQLAlchemyError as error:
+        db.close()
+        raise _unusable(error) from error
     except BaseException:
         db.close()
         raise
+
+
+def _unusable(error: Exception) -> Fatal:
+    reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+    return Fatal(
+        "database_unusable",
+        f"The Engine cannot use its database: {reason}. Check that its folder is writable, that the disk has room, "
+        "and BOREALIS_DATABASE_URL.",
+    )
 
 
 async def _start(settings: EngineSettings, db: Database, clock: Clock, randomness: Randomness) -> Engine:

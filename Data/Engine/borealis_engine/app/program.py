@@ -8,20 +8,20 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
-
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING, Final
 
 from borealis_base.clock import Clock, SystemClock
 from borealis_base.files import exclusive_lock
 from borealis_base.tasks import Supervisor
 from borealis_engine.app import state_files
-from borealis_engine.app.composition import Engine, build
-from borealis_engine.app.serving import bind, make_server
+from borealis_engine.app.listening import bind
 from borealis_engine.core import log as logs
 from borealis_engine.core.errors import Fatal
 from borealis_engine.core.ids import SystemRandomness
 from borealis_engine.core.settings import EngineSettings, load_settings
+
+if TYPE_CHECKING:
+    from borealis_engine.app.composition import Engine
 
 STATUS_OK: Final = 0
 STATUS_FAULT: Final = 1
@@ -52,7 +52,7 @@ def run(*, source_root: Path) -> int:
         return _say(_already_runs(settings))
     except Fatal as error:
         return _say(error.detail)
-    except (OSError, SQLAlchemyError) as error:
+    except OSError as error:
         return _say(explain(error))
     except KeyboardInterrupt:
         return STATUS_OK
@@ -74,7 +74,7 @@ class Program:
         """Start, serve until told to stop, and end in good order.
 
         Raises:
-            Fatal, OSError, SQLAlchemyError: it cannot start.
+            Fatal, OSError: it cannot start.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -87,6 +87,8 @@ class Program:
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._told_to_stop))
         sockets = bind(self._settings)
         try:
+            from borealis_engine.app.composition import build  # after what may refuse to start: it takes a second
+
             engine = await build(self._settings, clock=self._clock, randomness=SystemRandomness())
         except BaseException:
             for listener in sockets:
@@ -95,6 +97,8 @@ class Program:
         try:
             engine.services.operators.ensure_owner_token()
             link = await self._setup_link(engine)
+            from borealis_engine.app.serving import make_server
+
             server = make_server(engine.asgi, engine.services.certificates, lambda: self._started(engine, link))
             self._stop = lambda: setattr(server, "should_exit", True)
             async with Supervisor() as tasks:
@@ -112,13 +116,13 @@ class Program:
         if self._stop is not None:
             self._stop()
 
-    async def _setup_link(self, engine: Engine) -> str | None:
+    async def _setup_link(self, engine: "Engine") -> str | None:
         operators = engine.services.operators
         link = await operators.create_setup_link() if await operators.needs_setup() else None
         state_files.write_setup_link(self._settings.paths, link)
         return link
 
-    def _started(self, engine: Engine, link: str | None) -> None:
+    def _started(self, engine: "Engine", link: str | None) -> None:
         certificates = engine.services.certificates
         state_files.write_state(self._settings, ca_pin=certificates.ca_pin, started_at=engine.started_at)
         log.info("the Engine is ready", url=self._settings.url, ca_pin=certificates.ca_pin)
@@ -130,7 +134,7 @@ class Program:
             _tell(f"Make the first operator with {told}")
 
 
-def loops(engine: Engine, settings: EngineSettings) -> dict[str, Callable[[], Awaitable[None]]]:
+def loops(engine: "Engine", settings: EngineSettings) -> dict[str, Callable[[], Awaitable[None]]]:
     """Everything that runs as long as the Engine, by name."""
     services = engine.services
     return {
@@ -155,14 +159,8 @@ async def keep_running(name: str, work: Callable[[], Awaitable[None]], clock: Cl
         await clock.sleep(RESTART_SECONDS)
 
 
-def explain(error: OSError | SQLAlchemyError) -> str:
-    """One sentence for a person about a disk or a database that does not let the Engine start."""
-    if isinstance(error, SQLAlchemyError):
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        return (
-            f"The Engine cannot use its database: {reason}. Check that its folder is writable, that the disk has "
-            "room, and BOREALIS_DATABASE_URL."
-        )
+def explain(error: OSError) -> str:
+    """One sentence for a person about a disk that does not let the Engine start."""
     where = f" {error.filename}" if error.filename else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -10,8 +9,6 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from borealis_engine.core.errors import Fatal
-from borealis_engine.core.settings import EngineSettings
 from borealis_engine.enrolment import EngineCertificates
 from borealis_wire.limits import KIB, MAX_MESSAGE_BYTES
 
@@ -23,7 +20,6 @@ CHUNK_OVERHEAD: Final = 16
 BACKLOG: Final = 4096
 KEEP_ALIVE_SECONDS: Final = 30
 GRACE_SECONDS: Final = 5
-DEAD_PEER_MS: Final = 60_000
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -99,7 +95,7 @@ class EngineServer(uvicorn.Server):
 
 
 def make_server(asgi: Any, certificates: EngineCertificates, on_started: Callable[[], None]) -> EngineServer:
-    """A server for ``asgi`` over TLS; it listens where :func:`bind` did."""
+    """A server for ``asgi`` over TLS; it listens where ``listening.bind`` did."""
     config = uvicorn.Config(
         asgi,
         http=BoundedHttp,
@@ -118,48 +114,3 @@ def make_server(asgi: Any, certificates: EngineCertificates, on_started: Callabl
         ssl_context_factory=lambda _config, _default: certificates.ssl_context(),
     )
     return EngineServer(config, on_started)
-
-
-def bind(settings: EngineSettings) -> list[socket.socket]:
-    """Take the port before anything else is touched.
-
-    Raises:
-        Fatal: somebody else has it, or the address is not this machine's.
-    """
-    host, port = settings.host, settings.port
-    bound: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            listener = socket.socket(family, kind, protocol)
-            bound.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                # A peer that takes nothing any more is given up, also where its window stays shut.
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
-            listener.bind(address)
-    except OSError as error:
-        for listener in bound:
-            listener.close()
-        raise _why_not(error, host, port) from error
-    return bound
-
-
-def _why_not(error: OSError, host: str, port: int) -> Fatal:
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return Fatal("bad_setting", f"BOREALIS_ENGINE_HOST={host} is no address of this machine.")
-    if error.errno == errno.EADDRINUSE:
-        return Fatal(
-            "port_in_use",
-            f"Port {port} is in use by another program. Stop that one, or choose another port with "
-            "BOREALIS_ENGINE_PORT.",
-        )
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return Fatal(
-            "port_not_allowed",
-            f"This user may not listen on port {port}. Choose a port above 1023 with BOREALIS_ENGINE_PORT.",
-        )
-    return Fatal("cannot_listen", f"Cannot listen on {host} port {port}: {error.strerror}.")

@@ -181,10 +181,9 @@ def _entries(actor: Actor, record: DeviceRecord, values: dict[str, Any], address
     if "description" in values:
         entries.append(_entry(actor, "device.describe", record, address, to=values["description"]))
     if "site_id" in values:
-        # In the new site's log as well: whoever is limited to it should see where the device came from.
-        entries.append(_entry(actor, "device.move", record, address, before=record.site_id, to=values["site_id"]))
-        if values["site_id"] is not None:
-            entries.append(replace(entries[-1], site_id=values["site_id"]))
+        moved = _entry(actor, "device.move", record, address, before=record.site_id, to=values["site_id"])
+        # In the logs of both sites: whoever is limited to one of them should see where it came from or went.
+        entries += [replace(moved, site_id=site) for site in (record.site_id, values["site_id"]) if site is not None]
     if "duplicate_suspected" in values:
         entries.append(_entry(actor, "device.duplicate_cleared", record, address, reason=record.duplicate_reason))
     return entries

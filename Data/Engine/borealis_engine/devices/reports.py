@@ -66,11 +66,13 @@ class Reports:
                 self.suspect_duplicate(record, reason)
         record.cpu_percent = _percent(metrics.cpu_percent, record.cpu_percent)
         record.memory_percent = _percent(metrics.memory_percent, record.memory_percent)
+        # Inventory names the system in more words than a heartbeat does; the two must not take turns.
+        system = "" if record.operating_system.startswith(metrics.operating_system) else metrics.operating_system
         self._take_fields(
             record,
             {
                 "last_user": metrics.last_user,
-                "operating_system": metrics.operating_system,
+                "operating_system": system,
                 "external_ip": message.external_ip,
                 "internal_ip": message.internal_ip,
                 "device_type": message.device_type,

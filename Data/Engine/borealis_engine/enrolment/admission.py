@@ -15,7 +15,7 @@ from borealis_engine.audit import AuditEntry
 from borealis_engine.core.errors import Conflict, Invalid, NotFound, RateLimited, Unavailable
 from borealis_engine.core.rate_limit import SlidingWindow
 from borealis_engine.enrolment import approval_store, checks, codes
-from borealis_engine.enrolment.ground import MAX_ADDRESS, Ground, log
+from borealis_engine.enrolment.ground import MAX_ADDRESS, WIDE_LIMIT_KEYS, Ground, log
 from borealis_engine.enrolment.models import ApprovalRow, ApprovalStatus, Challenge
 from borealis_engine.enrolment.polling import Step, held_codes, judge, may_attach
 from borealis_engine.enrolment.settlement import Settled, expire, settle, was_heard_of
@@ -47,7 +47,7 @@ class Admission:
         self._ground = ground
         self._request_peers = SlidingWindow(limits.requests_per_address, limits.window_seconds)
         self._request_keys = SlidingWindow(limits.requests_per_fingerprint, limits.window_seconds)
-        self._poll_peers = SlidingWindow(limits.polls_per_address, limits.window_seconds)
+        self._poll_peers = SlidingWindow(limits.polls_per_address, limits.window_seconds, max_keys=WIDE_LIMIT_KEYS)
         self._failed_polls = SlidingWindow(limits.failed_polls_per_address, limits.window_seconds)
         self._polls = SlidingWindow(limits.polls_per_reference, limits.window_seconds)
         self._foreign_alerts = SlidingWindow(1, FOREIGN_ALERT_SECONDS)

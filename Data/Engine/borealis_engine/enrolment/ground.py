@@ -18,6 +18,8 @@ from borealis_engine.storage import Database
 from borealis_wire.events import OperatorEvent
 
 MAX_ADDRESS: Final = 64
+WIDE_LIMIT_KEYS: Final = 1000
+"""How many addresses a limit of more than a thousand events remembers: 40 MB at worst."""
 
 log = get_logger("device_enrollment")
 

@@ -19,7 +19,7 @@ from borealis_engine.devices.models import MAY_CONNECT, DeviceAuth
 from borealis_engine.devices.names import normalise_guid
 from borealis_engine.enrolment import refresh_store
 from borealis_engine.enrolment.dpop import DpopProof, verify_dpop
-from borealis_engine.enrolment.ground import Ground, log
+from borealis_engine.enrolment.ground import WIDE_LIMIT_KEYS, Ground, log
 from borealis_engine.enrolment.refresh_store import Rotation, Verdict
 from borealis_engine.enrolment.tls import EngineCertificates
 from borealis_engine.operators.lockout import peer_key
@@ -48,7 +48,7 @@ class Refreshing:
     def __init__(self, ground: Ground) -> None:
         limits = ground.limits
         self._ground = ground
-        self._peers = SlidingWindow(limits.refreshes_per_address, limits.window_seconds)
+        self._peers = SlidingWindow(limits.refreshes_per_address, limits.window_seconds, max_keys=WIDE_LIMIT_KEYS)
         # By device and address: nobody elsewhere who knows a GUID can use up the device's own tries.
         self._devices = SlidingWindow(limits.refreshes_per_device, limits.window_seconds, max_keys=50_000)
 

@@ -42,6 +42,8 @@ PERMISSIONS: Final[dict[OperatorRole, frozenset[Permission]]] = {
     OperatorRole.OPERATOR: _OPERATOR,
     OperatorRole.ADMIN: frozenset(Permission),
 }
+_OF_THE_WHOLE_ENGINE: Final = frozenset({Permission.OPERATORS_MANAGE, Permission.SERVER_READ, Permission.SERVER_MANAGE})
+"""Accounts, logs and keys belong to no site: who is limited to sites has no part in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,12 @@ class Principal:
     credential_id: str = ""
 
     def may(self, permission: Permission) -> bool:
-        """Whether role and scopes both allow it."""
-        return permission in PERMISSIONS[self.role] and (self.scopes is None or permission in self.scopes)
+        """Whether role, scopes and sites all allow it."""
+        return (
+            permission in PERMISSIONS[self.role]
+            and (self.scopes is None or permission in self.scopes)
+            and (self.sites is None or permission not in _OF_THE_WHOLE_ENGINE)
+        )
 
     def sees_site(self, site_id: int | None) -> bool:
         """Whether things of this site exist for them; devices without a site only for those who see all."""

@@ -95,8 +95,8 @@ def main(arguments: Sequence[str], around: Surroundings) -> int:
     except CliError as error:
         return _end(around, error.sentence, error.status)
     except typer.TyperException as error:
-        # No message where help was printed instead (no command given).
-        return _end(around, error.format_message(), USAGE) if error.message else USAGE
+        sentence = error.format_message()  # none where help was printed instead, because no command was given
+        return _end(around, sentence, USAGE) if sentence else USAGE
     except (KeyboardInterrupt, typer.Abort):
         return _end(around, "Interrupted.", INTERRUPTED)
     except BrokenPipeError:

@@ -9,7 +9,7 @@ from borealis_cli.errors import USAGE, CliError, Refusal
 from borealis_cli.lookups import find_site
 from borealis_cli.options import Json, engine, print_json, surroundings
 from borealis_cli.tables import show_facts, show_table
-from borealis_cli.text import ago, clean, parse_duration, spell_duration
+from borealis_cli.text import ago, clean, parse_duration, plural, spell_duration
 
 Reference = Annotated[str, typer.Argument(metavar="REFERENCE", help="The approval reference, from: borealis approvals")]
 codes = typer.Typer(invoke_without_command=True, help="Enrolment codes: list, create, delete.")
@@ -173,7 +173,9 @@ def codes_create(
         return
     around.say(clean(answer["token"]))
     lifetime = spell_duration(answer["expires_at"] - around.now())
-    around.note(f"Good for {answer['max_uses']} device(s), for {lifetime}. It is not shown again. On the device:")
+    around.note(
+        f"Good for {plural(answer['max_uses'], 'device')}, for {lifetime}. It is not shown again. On the device:"
+    )
     around.note("  ./Borealis.sh agent --enrollment-code TOKEN")
 
 

@@ -37,13 +37,13 @@ def check_url(text: str) -> str:
     Raises:
         CliError: not ``https://host[:port]``.
     """
-    url = text.strip().rstrip("/")
+    url = text.strip()
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         usable = parts.scheme == "https" and parts.hostname and parts.port != 0
     except ValueError:
         usable, parts = False, urlsplit("")
-    if not usable or parts.username or parts.path or parts.query or parts.fragment:
+    if not usable or parts.username or parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise CliError("The Engine's address is https://HOST or https://HOST:PORT.", USAGE)
     return f"https://{parts.netloc}"
 

@@ -61,7 +61,7 @@ def spell_duration(seconds: float) -> str:
     """A duration in its two largest units: ``3 d 4 h``, ``5 min``, ``0.8 s``."""
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"
-    whole = int(seconds)
+    whole = round(seconds) if seconds < 60 else round(seconds / 60) * 60  # a day less a second is a day to people
     for size, unit, smaller, sub in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
         if whole >= size:
             rest = whole % size // smaller

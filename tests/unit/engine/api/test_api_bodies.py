@@ -8,14 +8,15 @@ from tests.fakes.people import PEER
 
 from borealis_engine.api import auth_middleware
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 USERS = "/api/users"
 GOOD = {"username": "bob", "password": "correct horse battery", "role": "Viewer"}
 
 
-@pytest.fixture
-def owner(rest: Rest) -> Caller:
-    """May do everything; only the body is wrong."""
-    return rest.owner()
+@pytest.fixture(scope="module")
+def owner(shared_rest: Rest) -> Caller:
+    """May do everything; only the request is wrong."""
+    return shared_rest.owner()
 
 
 async def unchanged(owner: Caller) -> bool:

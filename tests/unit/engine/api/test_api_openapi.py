@@ -9,10 +9,10 @@ from borealis_engine.api.app import all_handlers
 from borealis_engine.api.openapi import document
 
 
-@pytest.fixture
-def described(rest: Rest) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def described(shared_rest: Rest) -> dict[str, Any]:
     """The document."""
-    return document(rest.app)
+    return document(shared_rest.app)
 
 
 def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -22,12 +22,13 @@ def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]
     ]
 
 
-async def test_it_is_served_to_everybody_as_it_is(rest: Rest, described: dict[str, Any]) -> None:
-    answer = await rest.nobody.get("/api/openapi.json")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_it_is_served_to_everybody_as_it_is(shared_rest: Rest, described: dict[str, Any]) -> None:
+    answer = await shared_rest.nobody.get("/api/openapi.json")
     assert answer.status == 200
     assert answer.json() == described
     assert described["openapi"].startswith("3.1")
-    assert document(rest.app) is described
+    assert document(shared_rest.app) is described
 
 
 def test_every_shown_handler_is_in_it_once(described: dict[str, Any]) -> None:

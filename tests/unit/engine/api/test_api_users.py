@@ -85,7 +85,7 @@ async def test_rejects_account_changes_by_an_admin_of_some_sites(rest: Rest, ada
         await eve.post("/api/users/ada/reset_password", {"password": "another good password"}),
         await eve.delete("/api/users/ada"),
     ):
-        assert (answer.status, answer.code) == (403, "site_limited")
+        assert (answer.status, answer.code) == (403, "forbidden")
 
 
 # --- personal tokens

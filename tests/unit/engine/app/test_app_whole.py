@@ -16,8 +16,9 @@ from tests.programs.programs import free_port
 from borealis_base.clock import SystemClock
 from borealis_base.tasks import Supervisor
 from borealis_engine.app.composition import Engine, build
+from borealis_engine.app.listening import bind
 from borealis_engine.app.program import keep_running, loops
-from borealis_engine.app.serving import bind, make_server
+from borealis_engine.app.serving import make_server
 from borealis_engine.core.ids import SystemRandomness
 from borealis_engine.core.settings import EngineSettings, load_settings
 from borealis_engine.devices import DeviceAuth, admit

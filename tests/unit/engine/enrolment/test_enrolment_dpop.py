@@ -188,3 +188,10 @@ def test_rejects_a_proof_with_any_character_changed(position: int, step: int) ->
 def test_normalising_never_fails(text: str) -> None:
     normalise_url(text)
     normalise_url(f"https://{text}")
+
+
+def test_our_own_agents_proof_holds() -> None:
+    from borealis_agent.http.dpop import make_proof
+
+    proof = make_proof(DEVICE.key, method="POST", url=URL, now=NOW, proof_id="one")
+    assert verify(proof) == verify(make())

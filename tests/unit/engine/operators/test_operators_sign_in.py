@@ -1,6 +1,7 @@
 """Signing in: one answer for every wrong guess, back-off, codes that work once."""
 
 import asyncio
+from typing import Any
 
 import argon2
 import pytest
@@ -55,6 +56,34 @@ async def test_rejects_unknown_user_wrong_password_and_barred_account_alike(peop
     assert {(type(answer), answer.code, answer.detail) for answer in answers} == {
         (Unauthenticated, "invalid_credentials", "User name or password is wrong.")
     }
+
+
+async def test_rejects_unknown_user_wrong_password_and_barred_account_after_the_same_work(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await people.set_up()
+    await people.add("barred")
+    await people.operators.accounts.set_disabled(people.owner, "barred", True, peer="")
+    work: list[str] = []
+
+    def counted(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            work.append(name)
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(people.db, "read")
+    counted(people.db, "write")
+    counted(people.operators._ground.hashing, "_verify")
+    done = []
+    for username, password in (("warm-up", WRONG), ("nobody", WRONG), ("ada", WRONG), ("barred", PASSWORD)):
+        work.clear()
+        await guess(people, username, password)
+        done.append(list(work))
+    assert done[1] == done[2] == done[3] == ["read", "_verify", "write"]
 
 
 async def test_rejects_without_keeping_what_was_typed_as_an_unknown_name(people: People) -> None:

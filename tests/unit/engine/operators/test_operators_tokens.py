@@ -173,6 +173,13 @@ def test_a_viewer_changes_nothing_but_their_own_account() -> None:
     assert PERMISSIONS[OperatorRole.VIEWER] < PERMISSIONS[OperatorRole.OPERATOR] < PERMISSIONS[OperatorRole.ADMIN]
 
 
+def test_rejects_affairs_of_the_whole_engine_for_an_admin_of_some_sites() -> None:
+    whole = {Permission.OPERATORS_MANAGE, Permission.SERVER_READ, Permission.SERVER_MANAGE}
+    everywhere, somewhere = (Principal(1, "ada", OperatorRole.ADMIN, sites) for sites in (None, frozenset({1})))
+    assert {permission for permission in Permission if everywhere.may(permission)} == set(Permission)
+    assert {permission for permission in Permission if somewhere.may(permission)} == set(Permission) - whole
+
+
 async def test_personal_tokens_survive_a_restart(people: People) -> None:
     made = await make(people, (await people.set_up()).principal)
     people.operators.close()

@@ -1,0 +1,64 @@
+"""``install`` with toy programs and a toy systemd: what is on disk afterwards."""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from tests.programs.toy import Toy
+
+from borealis_bootstrap import install as installing
+from borealis_bootstrap.arguments import parse
+from borealis_bootstrap.errors import CannotGoOn
+from borealis_bootstrap.progress import Progress
+from borealis_bootstrap.services import Systemd
+
+pytestmark = pytest.mark.slow
+
+TOKEN = f"https://e:5000#{'-'.join(['AAAA'] * 8)}.{'0' * 64}"
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
+    monkeypatch.setattr(installing, "is_root", lambda: True)
+    running = tmp_path / "run"
+    running.mkdir()
+
+    def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.CompletedProcess(list(command), 0, "0" if "show" in command else "", "")
+
+    return Systemd(tmp_path / "system", tmp_path / "user", running, run)
+
+
+def install(toy: Toy, systemd: Systemd, *line: str) -> int:
+    return installing.install(toy.layout, Progress(quiet=True), toy.environ, parse(["install", *line]), systemd)
+
+
+def started_by(unit: Path) -> list[str]:
+    (line,) = [line for line in unit.read_text().splitlines() if line.startswith("ExecStart=")]
+    return shlex.split(line.partition("=")[2])
+
+
+def test_both_services_start_what_is_there_and_uninstall_takes_them_away(shared_toy: Toy, systemd: Systemd) -> None:
+    assert install(shared_toy, systemd, "engine") == 0
+    assert install(shared_toy, systemd, "agent", "--enrollment-code", TOKEN) == 0
+    units = sorted(path.name for folder in (systemd.system_units, systemd.user_units) for path in folder.iterdir())
+    assert units == ["borealis-agent-user.service", "borealis-agent.service", "borealis-engine.service"]
+    for unit in (*systemd.system_units.iterdir(), *systemd.user_units.iterdir()):
+        command = started_by(unit)
+        assert Path(command[0]).is_file(), command
+        assert any(Path(word).is_file() for word in command[1:]), command
+        assert TOKEN not in unit.read_text()
+    settings = shared_toy.root / "Agent" / "Borealis" / "Settings" / "agent_settings_SYSTEM.json"
+    assert json.loads(settings.read_text())["installer_code"] == TOKEN
+    assert installing.uninstall(shared_toy.layout, Progress(quiet=True), purge=False, systemd=systemd) == 0
+    assert list(systemd.system_units.iterdir()) == list(systemd.user_units.iterdir()) == []
+    assert not (shared_toy.root / "Agent" / "Code").exists()
+    assert settings.exists()
+
+
+def test_rejects_an_agent_without_invitation(shared_toy: Toy, systemd: Systemd) -> None:
+    with pytest.raises(CannotGoOn, match="--enrollment-code TOKEN"):
+        install(shared_toy, systemd, "agent")

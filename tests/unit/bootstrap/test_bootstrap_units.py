@@ -1,0 +1,142 @@
+"""The text of the systemd units, and what installing and removing them does."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from borealis_bootstrap.errors import CannotGoOn
+from borealis_bootstrap.layout import Layout, layout_from
+from borealis_bootstrap.progress import Progress
+from borealis_bootstrap.services import (
+    Systemd,
+    check_systemd,
+    install_units,
+    refuse_if_service,
+    remove_units,
+    service_state,
+    settings_to_keep,
+)
+from borealis_bootstrap.units import Unit, agent_unit, agent_user_unit, engine_unit
+
+
+def layout_at(root: str) -> Layout:
+    return layout_from({"BOREALIS_ROOT": root}, checkout=Path("/src"), here=Path("/"))
+
+
+def lines(unit: Unit, name: str) -> list[str]:
+    return [line.partition("=")[2] for line in unit.text.splitlines() if line.startswith(f"{name}=")]
+
+
+def engine(layout: Layout, port: int = 5000, **extra: str) -> Unit:
+    return engine_unit(layout, owner="alice", port=port, extra=extra)
+
+
+def agent(layout: Layout, url: str = "", *, blindly: bool = False) -> Unit:
+    return agent_unit(layout, server_url=url, trust_on_first_use=blindly)
+
+
+def test_the_engine_runs_as_its_owner_and_may_write_its_own_folder_only() -> None:
+    unit = engine(layout_at("/srv/borealis"))
+    assert lines(unit, "User") == ["alice"]
+    assert lines(unit, "ProtectSystem") == ["strict"]
+    assert lines(unit, "ReadWritePaths") == ['"/srv/borealis/Engine"']
+    assert lines(unit, "CapabilityBoundingSet") == [""]
+    assert lines(unit, "NoNewPrivileges") == ["yes"]
+    assert lines(engine(layout_at("/srv"), 443), "AmbientCapabilities") == ["CAP_NET_BIND_SERVICE"]
+
+
+def test_odd_paths_stay_one_word() -> None:
+    unit = agent(layout_at('/srv/my "50%" $HOME\\x'))
+    (start,) = lines(unit, "ExecStart")
+    assert start.startswith('"/srv/my \\"50%%\\" $$HOME\\\\x/Agent/venv/bin/python" "-OO" ')
+    assert 'Environment="BOREALIS_ROOT=/srv/my \\"50%%\\" $HOME\\\\x"' in unit.text
+
+
+def test_services_follow_the_pointers_so_that_an_upgrade_needs_no_new_unit() -> None:
+    (start,) = lines(engine(layout_at("/r")), "ExecStart")
+    assert start == '"/r/Engine/venv/bin/python" "/r/Engine/Code/current/Program/server.py"'
+
+
+def test_the_system_agent_is_not_confined_for_its_scripts_would_be_too() -> None:
+    unit = agent(layout_at("/r"), "https://e", blindly=True)
+    assert not [line for line in unit.text.splitlines() if line.startswith(("Protect", "NoNew", "Private", "System"))]
+    assert lines(unit, "ExecStart")[0].endswith('"--system-service" "--trust-on-first-use"')
+    assert 'Environment="BOREALIS_SERVER_URL=https://e"' in unit.text
+
+
+def test_the_user_agent_is_nobody_elses_and_never_root() -> None:
+    unit = agent_user_unit(layout_at("/r"), server_url="")
+    assert lines(unit, "ConditionUser") == ["!root"]
+    assert "--system-service" not in unit.text
+    assert lines(unit, "User") == []
+
+
+@pytest.mark.parametrize("make", [engine, agent, lambda layout: agent_user_unit(layout, server_url="")])
+def test_each_unit_restarts_for_ever_and_has_its_three_sections(make: "type[Unit]") -> None:
+    unit = make(layout_at("/r"))  # type: ignore[arg-type, call-arg]
+    assert [line for line in unit.text.splitlines() if line.startswith("[")] == ["[Unit]", "[Service]", "[Install]"]
+    assert lines(unit, "Restart") == ["always"]
+    assert lines(unit, "StartLimitIntervalSec") == ["0"]
+
+
+def test_rejects_to_keep_a_secret_in_a_unit() -> None:
+    given = {"BOREALIS_INSTALLER_CODE": "s", "BOREALIS_PUBLIC_URL": "https://e", "PATH": "/bin"}
+    assert settings_to_keep(given) == {"BOREALIS_PUBLIC_URL": "https://e"}
+
+
+class FakeSystemctl:
+    """Remembers what it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told: list[str] = []
+        self.pid = "0"
+        running = folder / "run"
+        running.mkdir()
+        self.systemd = Systemd(folder / "system", folder / "user", running, self.run)
+
+    def run(self, command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        self.told.append(" ".join(command[1:]))
+        return subprocess.CompletedProcess(list(command), 0, self.pid if command[1] == "show" else "", "")
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeSystemctl:
+    return FakeSystemctl(tmp_path)
+
+
+def test_installing_writes_enables_and_starts(fake: FakeSystemctl) -> None:
+    layout = layout_at("/r")
+    install_units([agent(layout), agent_user_unit(layout, server_url="")], fake.systemd, Progress(quiet=True))
+    assert fake.told == [
+        "daemon-reload",
+        "enable borealis-agent.service",
+        "restart borealis-agent.service",
+        "--global enable borealis-agent-user.service",
+    ]
+    assert (fake.systemd.system_units / "borealis-agent.service").stat().st_mode & 0o777 == 0o644
+    fake.pid = "77"
+    assert service_state(layout, "agent", fake.systemd).pid == 77
+    with pytest.raises(CannotGoOn, match=r"is a service: systemctl status borealis-agent\.service"):
+        refuse_if_service(layout, systemd=fake.systemd)
+
+
+def test_uninstalling_removes_our_units_and_nobody_elses(fake: FakeSystemctl) -> None:
+    ours, theirs = layout_at("/r"), layout_at("/r2")
+    install_units([engine(theirs)], fake.systemd, Progress(quiet=True))
+    install_units([agent(ours)], fake.systemd, Progress(quiet=True))
+    fake.told.clear()
+    remove_units(ours, fake.systemd, Progress(quiet=True))
+    assert fake.told == ["disable --now borealis-agent.service", "daemon-reload"]
+    assert [entry.name for entry in fake.systemd.system_units.iterdir()] == ["borealis-engine.service"]
+    refuse_if_service(ours, systemd=fake.systemd)
+
+
+def test_no_systemd_and_no_root_are_one_sentence_each(fake: FakeSystemctl, tmp_path: Path) -> None:
+    with pytest.raises(CannotGoOn, match="no systemd"):
+        check_systemd(Systemd(running=tmp_path / "none"), root=True)
+    with pytest.raises(CannotGoOn, match="sudo"):
+        check_systemd(fake.systemd, root=False)
+    check_systemd(fake.systemd, root=True)
+    assert not service_state(layout_at("/r"), "engine", Systemd(running=tmp_path / "none")).installed
