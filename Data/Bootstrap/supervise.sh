@@ -37,6 +37,8 @@ main() {
         if [ "$stopping" -eq 1 ]; then forward; fi
         wait_for_child
         rm -f "$run/program"
+        # Somebody deleted the installation: nothing is left to watch over, or to write to.
+        if [ ! -d "$run" ]; then exit 0; fi
         ran=$(($(date +%s) - began))
         keep_small "$run/exits"
         echo "$status $ran $(date +%s)" >>"$run/exits"

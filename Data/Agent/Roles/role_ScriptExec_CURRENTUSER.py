@@ -23,6 +23,4 @@ class Role(BaseRole):
     async def run_job(self, job: VerifiedJob, output: OutputSink) -> JobOutcome:
         """Run one job's script to its end."""
         self.ctx.log(f"run {job.order.run_id}: {job.order.script_type} as the signed-in user")
-        outcome = await self.ctx.execution.run(job, output)
-        self.ctx.log(f"run {job.order.run_id}: {outcome.status}, exit code {outcome.exit_code}")
-        return outcome
+        return await self.ctx.execution.run(job, output)

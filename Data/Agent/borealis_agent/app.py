@@ -10,6 +10,7 @@ Called by ``agent.py``. What ends the agent, and with which exit status:
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -130,8 +131,19 @@ def _prepared(settings: AgentSettings) -> Iterator[None]:
 
 
 async def _main(settings: AgentSettings, roles_folder: Path, environ: Mapping[str, str], build_id: str) -> None:
-    async with Supervisor() as tasks:
-        await Agent(settings, roles_folder=roles_folder, environ=environ, build_id=build_id, tasks=tasks).run()
+    try:
+        async with Supervisor() as tasks:
+            agent = Agent(settings, roles_folder=roles_folder, environ=environ, build_id=build_id, tasks=tasks)
+            await agent.run()
+    except BaseExceptionGroup as group:
+        # A supervisor gathers what went wrong below it; here it is one thing, or the first of several.
+        raise _first_of(group) from group
+
+
+def _first_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 class Agent:
@@ -217,6 +229,9 @@ class Agent:
         await self._until_known()
         await self._roles.load()
         self._intake.report_interrupted()
+        # What is there now stays for good: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         self._vital("line to the Engine", self._link.run())
         self._vital("polling", self._polling.run())
         self._vital("heartbeats", self._heartbeat.run())

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from borealis_bootstrap.arguments import Command, CommandName, help_text, parse
+from borealis_bootstrap.arguments import Command, CommandName, help_text, parse, without_code
 from borealis_bootstrap.errors import CannotGoOn, explain, tail
 from borealis_bootstrap.layout import Layout, layout_from
+from borealis_bootstrap.processes import become
 from borealis_bootstrap.progress import Progress
 
 Handler = Callable[[Command, Layout, Mapping[str, str]], int]
@@ -22,6 +23,11 @@ def run(arguments: Sequence[str], *, checkout: Path, environ: Mapping[str, str] 
     environ = dict(os.environ if environ is None else environ)
     try:
         command = parse(arguments)
+        if command.enrolment_code and sys.platform != "win32":
+            # We may stay for days, and everybody can read a command line; the environment is our own.
+            start = str(checkout / "Data" / "Bootstrap" / "start.py")
+            told = {**environ, "BOREALIS_INSTALLER_CODE": command.enrolment_code}
+            become([sys.executable, "-I", start, *without_code(arguments)], told)
         layout = layout_from(environ, checkout=checkout, here=Path.cwd())
         return _HANDLERS[command.name](command, layout, environ)
     except CannotGoOn as error:

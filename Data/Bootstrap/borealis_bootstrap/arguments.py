@@ -22,6 +22,7 @@ _MODES: Final = {
     "enginedev": ["engine", "--dev"],
     "enginetests": ["test"],
 }
+_CODE_OPTIONS: Final = ("--enrollment-code", "--enrolment-code")
 _OPTIONS: Final = {"serverurl": "--server-url", "enrollmentcode": "--enrollment-code"}
 
 _HELP: Final = """\
@@ -113,6 +114,19 @@ def parse(arguments: Sequence[str]) -> Command:
     )
 
 
+def without_code(arguments: Sequence[str]) -> list[str]:
+    """The same command line without its enrolment token, in our own spelling."""
+    kept: list[str] = []
+    waiting = iter(ours(arguments))
+    for word in waiting:
+        name, equals, _ = word.partition("=")
+        if name not in _CODE_OPTIONS:
+            kept.append(word)
+        elif not equals:
+            next(waiting, None)
+    return kept
+
+
 def help_text() -> str:
     """All commands on one screen."""
     return _HELP
@@ -138,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     def add_invitation(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--server-url", default="", metavar="URL", help="the Engine, https://host[:port]")
         sub.add_argument(
-            *("--enrollment-code", "--enrolment-code"),
+            *_CODE_OPTIONS,
             default="",
             dest="enrollment_code",
             metavar="TOKEN",

@@ -192,7 +192,9 @@ class Intake:
         except BaseException:
             del self._runs[order.run_id]
             raise
-        log.info("signature: run %s holds, signed by key %s; begun (%s)", order.run_id, job.key_id, order.script_type)
+        _say_soon(
+            "signature: run %s holds, signed by key %s; begun (%s)", order.run_id, job.key_id, order.script_type.value
+        )
         if self._early_cancels.pop(order.run_id, None) is not None:
             run.end(RunStatus.CANCELLED, "cancelled before it began")
         run.task = self._tasks.start(f"run {order.run_id}", self._carry_out(run, handler))
@@ -253,8 +255,9 @@ class Intake:
             outcome = self._without_outcome(started, RunStatus.FAILED, f"the agent could not run it: {error}")
         finally:
             self._runs.pop(run.run_id, None)
-        log.info("run %s ended: %s", run.run_id, (run.ending or (outcome.status,))[0])
-        self._results.keep(run.result(outcome))
+        result = run.result(outcome)
+        self._results.keep(result)
+        _say_soon("run %s ended: %s%s", run.run_id, result.status, f" ({result.reason})" if result.reason else "")
 
     async def _handled(self, run: LiveRun, handler: JobHandler) -> JobOutcome:
         sink: OutputSink = LiveSink(run, self._door(), self._clock)
@@ -293,6 +296,11 @@ class Intake:
         if len(self._early_cancels) < MAX_EARLY_CANCELS:
             self._early_cancels[run_id] = expires_at
             log.info("run %s is cancelled before it came", run_id)
+
+
+def _say_soon(sentence: str, *parts: object) -> None:
+    """Log once what is due now is done: a line costs a file's opening, and a run need not wait for that."""
+    asyncio.get_running_loop().call_soon(log.info, sentence, *parts)
 
 
 def _keep_on() -> None:

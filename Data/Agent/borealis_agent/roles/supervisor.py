@@ -182,14 +182,17 @@ class RoleSupervisor:
         world, label = self._world, CONTEXT_HEADER_VALUES[self._world.context]
         logger = service_log(world.paths.logs, _file_name(name), context_label=label)
 
+        loop = asyncio.get_running_loop()
+
         def say(message: object) -> None:
-            logger.info("%s", message)
+            # From whichever thread, and without holding up a run for the opening of a file.
+            loop.call_soon_threadsafe(logger.info, "%s", message)
 
         return RoleContext(
             sio=RoleSocket(name, self._listeners, world.door, world.told),
             agent_id=world.agent_id(),
             config=world.config,
-            loop=asyncio.get_running_loop(),
+            loop=loop,
             hooks=self._hooks(),
             service_mode=SERVICE_MODES[world.context],
             run_context=world.context,

@@ -119,10 +119,7 @@ def provide_peer(request: Request[Any, Caller, Any]) -> str:
 
 
 _API_POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-PAGE_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+_PAGE_POLICY = pages_api.page_policy().encode()
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -142,7 +139,8 @@ async def _security_headers(message: Message, scope: Scope) -> None:
     handler = cast("HTTPRouteHandler | None", scope.get("route_handler"))
     is_page = handler is not None and handler.opt.get("page") is True
     headers.extend(_HEADERS)
-    headers.append((b"content-security-policy", PAGE_POLICY if is_page else _API_POLICY))
+    if b"content-security-policy" not in names:  # a page with a nonce brings its own
+        headers.append((b"content-security-policy", _PAGE_POLICY if is_page else _API_POLICY))
     if b"cache-control" not in names:
         headers.append((b"cache-control", b"no-store"))
     message["headers"] = headers

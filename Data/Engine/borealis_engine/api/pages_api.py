@@ -2,6 +2,9 @@
 
 What is served is looked up in a table made from a folder listing; no name from the network becomes a path
 (threats 5). Pages hold no data: everything they show they ask from the REST door.
+
+The interface's first page carries a nonce for the style sheets that its component library makes at run time; it is
+another one in every answer, and the answer's Content-Security-Policy names it. Scripts come from files alone.
 """
 
 import asyncio
@@ -20,6 +23,10 @@ from borealis_engine.core.errors import NotFound
 
 SMALL_PAGES: Final = Path(__file__).parent / "pages"
 BUILD_FOLDER: Final = "web-interface"
+NONCE_MARK: Final = b"__BOREALIS_NONCE__"
+"""Stands in the built index.html where the nonce of each answer goes."""
+_NONCE_BYTES: Final = 18
+_INDEX: Final = "index.html"
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 REVALIDATE: Final = "no-cache"
 _HASHED_FOLDER: Final = "assets/"
@@ -38,6 +45,19 @@ _TYPES: Final = {
 }
 
 
+def page_policy(nonce: str = "") -> str:
+    """The Content-Security-Policy of pages: this Engine's own files, nothing inline, nothing from elsewhere.
+
+    Args:
+        nonce: of the style elements that this answer's page may make; none without.
+    """
+    styles = f"'self' 'nonce-{nonce}'" if nonce else "'self'"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data: blob:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
 @dataclass(slots=True)
 class WebBuild:
     """The files of a built web interface; listed anew when its index changes, which is written last."""
@@ -48,7 +68,7 @@ class WebBuild:
 
     def find(self, name: str) -> Path | None:
         """The file of this name (``assets/index-1a2b.js``), if the build has it."""
-        index = self.folder / "index.html"
+        index = self.folder / _INDEX
         try:
             changed = index.stat().st_mtime_ns
         except OSError:
@@ -74,7 +94,7 @@ _OPT: Final = _page("it is the same for everybody and holds no data")
 @get("/", opt=_OPT, include_in_schema=False)
 async def landing(request: Request[Any, Any, Any], services: Services) -> Response[bytes]:
     """The web interface, or the small sign-in page."""
-    return await _index(request, services, "index.html")
+    return await _index(request, services, _INDEX)
 
 
 @get("/setup", opt=_OPT, include_in_schema=False)
@@ -98,17 +118,34 @@ async def web_file(request: Request[Any, Any, Any], services: Services, name: Pa
     wanted = name.as_posix().lstrip("/")
     build = _build(request, services)
     path = build.find(wanted)
-    if path is not None:
+    if path is not None and wanted != _INDEX:
         return await _file(path, IMMUTABLE if wanted.startswith(_HASHED_FOLDER) else REVALIDATE)
-    index = build.find("index.html")
-    if index is None or "." in wanted or wanted.split("/", 1)[0] in {"api", "pages", "assets", "socket.io"}:
+    index = build.find(_INDEX)
+    its_own = wanted == _INDEX or "." not in wanted
+    if index is None or not its_own or wanted.split("/", 1)[0] in {"api", "pages", "assets", "socket.io"}:
         raise _nothing_here()
-    return await _file(index, REVALIDATE)
+    return await _first_page(services, index)
 
 
 async def _index(request: Request[Any, Any, Any], services: Services, small: str) -> Response[bytes]:
-    index = _build(request, services).find("index.html")
-    return await _file(index or _SMALL_FILES[small], REVALIDATE)
+    index = _build(request, services).find(_INDEX)
+    if index is None:
+        return await _file(_SMALL_FILES[small], REVALIDATE)
+    return await _first_page(services, index)
+
+
+async def _first_page(services: Services, index: Path) -> Response[bytes]:
+    """The interface's first page with a fresh nonce, and the policy that names it."""
+    content = await _read(index)
+    nonce = services.randomness.token_urlsafe(_NONCE_BYTES)
+    return Response(
+        content.replace(NONCE_MARK, nonce.encode()),
+        media_type=_TYPES[".html"],
+        headers=[
+            ResponseHeader(name="Cache-Control", value=REVALIDATE),
+            ResponseHeader(name="Content-Security-Policy", value=page_policy(nonce)),
+        ],
+    )
 
 
 def _build(request: Request[Any, Any, Any], services: Services) -> WebBuild:
@@ -120,12 +157,16 @@ def _build(request: Request[Any, Any, Any], services: Services) -> WebBuild:
 
 
 async def _file(path: Path, caching: str) -> Response[bytes]:
-    try:
-        content = await asyncio.to_thread(path.read_bytes)
-    except OSError as error:
-        raise _nothing_here() from error
+    content = await _read(path)
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return Response(content, media_type=kind, headers=[ResponseHeader(name="Cache-Control", value=caching)])
+
+
+async def _read(path: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        raise _nothing_here() from error
 
 
 def _nothing_here() -> NotFound:

@@ -66,13 +66,11 @@ class Reports:
                 self.suspect_duplicate(record, reason)
         record.cpu_percent = _percent(metrics.cpu_percent, record.cpu_percent)
         record.memory_percent = _percent(metrics.memory_percent, record.memory_percent)
-        # Inventory names the system in more words than a heartbeat does; the two must not take turns.
-        system = "" if record.operating_system.startswith(metrics.operating_system) else metrics.operating_system
         self._take_fields(
             record,
             {
                 "last_user": metrics.last_user,
-                "operating_system": system,
+                "operating_system": metrics.operating_system,
                 "external_ip": message.external_ip,
                 "internal_ip": message.internal_ip,
                 "device_type": message.device_type,
@@ -174,7 +172,10 @@ class Reports:
     def _take_fields(self, record: DeviceRecord, fields: dict[str, str]) -> None:
         changed = set()
         for name, value in fields.items():
-            if value and (text := clean_text(value)) and text != getattr(record, name):
+            known = getattr(record, name)
+            text = clean_text(value) if value else ""
+            # Heartbeat and inventory name the system at different length; the two must not take turns.
+            if text and text != known and not (name == "operating_system" and known.startswith(text)):
                 setattr(record, name, text)
                 changed.add(name)
         if changed:

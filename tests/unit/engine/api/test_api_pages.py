@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.engine_rest import Rest
 
-from borealis_engine.api.pages_api import SMALL_PAGES
+from borealis_engine.api.pages_api import NONCE_MARK, SMALL_PAGES
 
 
 def build_in(rest: Rest) -> Path:
@@ -50,6 +50,29 @@ async def test_the_build_takes_over_when_it_is_there(rest: Rest) -> None:
     assert script.header("content-type") == "text/javascript; charset=utf-8"
     assert "immutable" in str(script.header("cache-control"))
     assert (await rest.nobody.get("/logo.svg")).header("cache-control") == "no-cache"
+
+
+@pytest.mark.parametrize("address", ["/", "/setup", "/devices/0F0F-1", "/index.html"])
+async def test_every_answer_of_the_first_page_has_its_own_nonce_for_styles(rest: Rest, address: str) -> None:
+    folder = build_in(rest)
+    (folder / "index.html").write_bytes(b'<!doctype html><meta name="csp-nonce" content="' + NONCE_MARK + b'">built')
+    seen = set()
+    for _ in range(2):
+        answer = await rest.nobody.get(address)
+        found = re.search(r'content="([A-Za-z0-9_-]{24})"', answer.body.decode())
+        assert found, answer.body
+        policy = str(answer.header("content-security-policy"))
+        assert f"style-src 'self' 'nonce-{found[1]}';" in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        seen.add(found[1])
+    assert len(seen) == 2
+
+
+async def test_rejects_styles_by_nonce_on_all_but_the_first_page(rest: Rest) -> None:
+    build_in(rest)
+    for address in ("/assets/index-1a2b3c.js", "/logo.svg", "/api/setup"):
+        assert "nonce" not in str((await rest.nobody.get(address)).header("content-security-policy")), address
 
 
 async def test_a_new_build_is_taken_up_without_restart(rest: Rest) -> None:

@@ -177,11 +177,12 @@ async def test_inventory_is_on_disk_before_it_is_acknowledged(world: DeviceWorld
         assert [entry["name"] for entry in (await again.details(guid))["software"]] == ["bash"]
 
 
-async def test_a_heartbeat_does_not_shorten_what_inventory_says(world: DeviceWorld) -> None:
+async def test_heartbeat_and_inventory_do_not_take_turns_in_naming_the_system(world: DeviceWorld) -> None:
     guid = (await world.admit("lab")).guid
     await world.beat(guid, operating_system="Debian 12")
     await world.tell(guid, summary={"operating_system": "Debian 12, kernel 6.1"})
     await world.beat(guid, operating_system="Debian 12")
+    await world.tell(guid, summary={"operating_system": "Debian"})
     assert world.devices.get(ADMIN, guid).operating_system == "Debian 12, kernel 6.1"
     await world.beat(guid, operating_system="Debian 13")
     assert world.devices.get(ADMIN, guid).operating_system == "Debian 13"

@@ -87,6 +87,7 @@ def collect_linux(source: Source, external_ip: str = "") -> Collected:
         "hardware": {
             **dmi.sections,
             "firmware": fence("hardware", {}, hardware.firmware, source),
+            "initiators": fence("hardware", {}, storage.initiators, source),
             "batteries": batteries,
             "slots": fence("hardware", [], smbios.expansion_slots, dmi.structures),
         },

@@ -180,6 +180,17 @@ def disks(source: Source) -> list[dict[str, Any]]:
     return found
 
 
+def initiators(source: Source) -> dict[str, Any]:
+    """The names by which this machine is known to storage on the network."""
+    iscsi = source.text("/etc/iscsi/initiatorname.iscsi")
+    ports = source.names("/sys/class/fc_host")[:100]
+    return {
+        "iscsi": next((line.partition("=")[2].strip() for line in iscsi.splitlines() if line.startswith("Init")), ""),
+        "nvme": source.line("/etc/nvme/hostnqn"),
+        "fibre_channel": [source.line(f"/sys/class/fc_host/{port}/port_name") for port in ports],
+    }
+
+
 def _partitions(source: Source, disk: str, folder: str) -> list[dict[str, Any]]:
     names = [name for name in source.names(folder) if name.startswith(disk)]
     numbered = [(source.number(f"{folder}/{name}/partition"), name) for name in names]

@@ -10,6 +10,9 @@ from borealis_agent.capabilities.inventory.memory import meminfo
 from borealis_agent.capabilities.inventory.source import Source, whole
 
 _RELEASE_FILES: Final = ("/etc/os-release", "/usr/lib/os-release")
+_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
+_PACKAGE_MANAGERS: Final = ("apt-get", "dnf", "yum", "zypper", "pacman", "apk", "flatpak", "snap", "brew", "nix-env")
+_INTERPRETERS: Final = ("bash", "sh", "python3", "perl", "pwsh", "node", "ruby", "php", "java", "ansible-playbook")
 _MACHINE_ID_LABEL: Final = b"borealis-machine-id:"
 
 
@@ -61,7 +64,28 @@ def operating_system(source: Source) -> dict[str, Any]:
         "kernel": kernel(source),
         "time": time_settings(source),
         "boot_id": source.line("/proc/sys/kernel/random/boot_id"),
+        "package_managers": [name for name in _PACKAGE_MANAGERS if _in_path(source, name)],
+        "interpreters": {name: path for name in _INTERPRETERS if (path := _in_path(source, name))},
+        "shells": _shells(source),
+        "file_systems": _file_systems(source),
+        "cgroups": 2 if source.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
     }
+
+
+def _in_path(source: Source, name: str) -> str:
+    """Where a program lies, as scripts of jobs would find it."""
+    return next((f"{folder}/{name}" for folder in _PATH if source.exists(f"{folder}/{name}")), "")
+
+
+def _shells(source: Source) -> list[str]:
+    lines = (line.strip() for line in source.text("/etc/shells").splitlines())
+    return sorted({line for line in lines if line.startswith("/")})[:100]
+
+
+def _file_systems(source: Source) -> list[str]:
+    """Kinds of file systems on disks that the running kernel knows."""
+    lines = source.text("/proc/filesystems").splitlines()
+    return sorted(line.strip() for line in lines if line.startswith("\t") and line.strip())[:200]
 
 
 def kernel(source: Source) -> dict[str, Any]:

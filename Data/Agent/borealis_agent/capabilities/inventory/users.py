@@ -23,8 +23,9 @@ def users(source: Source) -> dict[str, Any]:
     found = accounts(source)
     return {
         "accounts": found,
-        "system_accounts": sum(1 for _ in _entries(source, "/etc/passwd", 7)) - len(found),
-        "groups": sum(1 for _ in _entries(source, "/etc/group", 4)),
+        "system_accounts": len(_entries(source, "/etc/passwd", 7)) - len(found),
+        "groups": groups_with_members(source),
+        "group_count": len(_entries(source, "/etc/group", 4)),
         "signed_in": sessions(source),
         "last_sign_in": last_sign_in(source),
     }
@@ -33,6 +34,15 @@ def users(source: Source) -> dict[str, Any]:
 def _entries(source: Source, path: str, fields: int) -> list[list[str]]:
     lines = (line.split(":") for line in source.text(path, LARGE // 8).splitlines()[:100_000])
     return [words for words in lines if len(words) >= fields]
+
+
+def groups_with_members(source: Source) -> list[dict[str, Any]]:
+    """Groups that somebody was put into."""
+    return [
+        {"name": words[0], "gid": whole(words[2]), "members": words[3].strip().split(",")}
+        for words in _entries(source, "/etc/group", 4)
+        if words[3].strip()
+    ][:_MAX_ACCOUNTS]
 
 
 def accounts(source: Source) -> list[dict[str, Any]]:
