@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,6 @@ from tests.programs.programs import (
     base_environment,
     enrol,
     wait_for,
-    wait_run,
 )
 
 from bench.figures import Figure, core_share, percentile, pss_mb, tree
@@ -38,17 +38,20 @@ REST_SECONDS = 30.0
 
 def dispatch_latency(engine: EngineProgram, *, count: int = DISPATCHES) -> list[Figure]:
     """REST call to recorded result, one after the other: sealing, journal, durable records, TLS twice, bash."""
-    body = {"script_content": "true", "script_type": "bash", "all": True}
+    body = json.dumps({"script_content": "true", "script_type": "bash", "all": True})
+    headers = {"Authorization": f"Bearer {owner_token(engine)}", "Content-Type": "application/json"}
     took: list[float] = []
-    with engine.owner() as client:
-        for number in range(WARM_UP + count):
-            started = time.perf_counter()
-            run_id = client.post("/api/scripts/quick_run", json=body).json()["results"][0]["run_id"]
-            run = wait_run(client, run_id)
-            if number >= WARM_UP:
-                took.append((time.perf_counter() - started) * 1000)
-            assert run["status"] == "Success", run
-    how = f"{count} runs of `true` by bash, sequential, client's clock, two REST calls each"
+    # The standard library's client: a heavier one would be a third of what is measured.
+    connection = HTTPSConnection("127.0.0.1", engine.port, context=engine.tls())
+    for number in range(WARM_UP + count):
+        started = time.perf_counter()
+        connection.request("POST", "/api/scripts/quick_run?wait=30", body, headers)
+        (run,) = json.loads(connection.getresponse().read())["runs"]
+        if number >= WARM_UP:
+            took.append((time.perf_counter() - started) * 1000)
+        assert run["status"] == "Success", run
+    connection.close()
+    how = f"{count} runs of `true` by bash, one after the other, by the client's clock"
     return [
         Figure("dispatch latency p50", statistics.median(took), "ms", "<= 5", how),
         Figure("dispatch latency p99", percentile(took, 0.99), "ms", "<= 15", "the same runs"),

@@ -16,7 +16,7 @@ from borealis_engine.api.access import body_limit, operator
 from borealis_engine.api.errors import errors
 from borealis_engine.api.services import Services
 from borealis_engine.core.errors import Forbidden, Invalid
-from borealis_engine.jobs import Launched, LaunchRequest
+from borealis_engine.jobs import LaunchedRun, LaunchRequest
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
 from borealis_wire.events import RunStatus
 from borealis_wire.limits import MAX_REST_UPLOAD_BYTES
@@ -84,6 +84,14 @@ class JobWithRuns(msgspec.Struct, frozen=True):
 
     job: JobView
     runs: list[RunView]
+
+
+class Started(msgspec.Struct, frozen=True):
+    """A recorded job and its runs; ``runs`` with their output only where the caller waited for them."""
+
+    job_id: str
+    results: list[LaunchedRun]
+    runs: list[RunView] = []
 
 
 class OutputChunk(msgspec.Struct, frozen=True):
@@ -156,9 +164,26 @@ class HistoryDeleted(msgspec.Struct, frozen=True):
     responses=errors(404),
     tags=["runs"],
 )
-async def quick_run(services: Services, principal: Principal, peer: str, data: LaunchRequest) -> Launched:
-    """Start a script on devices: on all that are named, or on none. Answers once everything is on disk."""
-    return await services.jobs.launch(principal, data, address=peer)
+async def quick_run(
+    services: Services, principal: Principal, peer: str, data: LaunchRequest, wait: _Wait = 0
+) -> Started:
+    """Start a script on devices: on all that are named, or on none.
+
+    Answers once everything is on disk; with ``wait`` as soon as all runs are over, with their output. A run that
+    takes longer goes on: ask for it by its ``run_id``.
+    """
+    launched = await services.jobs.launch(principal, data, address=peer)
+    if not wait or not principal.may(Permission.RUNS_READ):
+        return Started(launched.job_id, launched.results)
+    history = services.jobs.history
+    await history.wait_finished([result.run_id for result in launched.results], wait)
+    runs = [RunView(**run) for run in (await history.job(principal.sites, launched.job_id))["runs"]]
+    statuses = {run.run_id: run.status for run in runs}
+    results = [
+        msgspec.structs.replace(result, status=statuses.get(result.run_id, result.status))
+        for result in launched.results
+    ]
+    return Started(launched.job_id, results, runs)
 
 
 @get("/api/runs", opt=operator(Permission.RUNS_READ), tags=["runs"])
@@ -193,8 +218,8 @@ async def list_runs(
 async def get_run(services: Services, principal: Principal, run_id: _RunId, wait: _Wait = 0) -> RunView:
     """One run with its output; with ``wait`` as soon as it is over."""
     history = services.jobs.history
-    if wait and services.activity.live(run_id) is not None:
-        await history.run(principal.sites, run_id=run_id)
+    live = services.activity.live(run_id)
+    if wait and live is not None and principal.sees_site(live.site_id):
         await history.wait_finished([run_id], wait)
     return RunView(**await history.run(principal.sites, run_id=run_id))
 
