@@ -23,7 +23,9 @@ class _Inode:
 class CrashDisk:
     """Implements ``outbox.disk.Disk``. Steps count from 1; ``crash_at`` 0 means never."""
 
-    def __init__(self, *, crash_at: int = 0, fail_at: frozenset[int] = frozenset(), choose: Choose | None = None) -> None:
+    def __init__(
+        self, *, crash_at: int = 0, fail_at: frozenset[int] = frozenset(), choose: Choose | None = None
+    ) -> None:
         self.crash_at = crash_at
         self.fail_at = fail_at
         self.full = False

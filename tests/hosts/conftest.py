@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-
 from tests.programs.programs import DATA, AgentProgram, EngineProgram, Program, base_environment, wait_for
 
 ENGINE_ADDRESS = "192.0.2.1"

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from tests.hosts.conftest import DEVICE_ADDRESS, Hosts
 from tests.programs.programs import wait_for
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from borealis_bootstrap import watch
 from borealis_bootstrap.arguments import Command
 from borealis_bootstrap.errors import CannotGoOn
-from borealis_bootstrap.invitation import Invitation, check_invitation, hand_over
+from borealis_bootstrap.invitation import Invitation, check_invitation, hand_over, with_environment
 from borealis_bootstrap.launch import engine_address
 from borealis_bootstrap.layout import Layout
 from borealis_bootstrap.prepare import Prepared, at_work, prepare
@@ -45,7 +45,7 @@ def install(
     check_systemd(systemd, root=is_root())
     runtime = layout.engine if command.what == "engine" else layout.agent
     supervision = Supervision(runtime)
-    invitation = _invitation(layout, command) if command.what == "agent" else Invitation()
+    invitation = _invitation(layout, environ, command) if command.what == "agent" else Invitation()
     progress.say(f"Borealis in {layout.root}")
     with at_work(layout, f"install {command.what}"):
         (ready,) = prepare(layout, (runtime,), progress, environ)
@@ -88,8 +88,9 @@ def uninstall(layout: Layout, progress: Progress, *, purge: bool, systemd: Syste
     return 0
 
 
-def _invitation(layout: Layout, command: Command) -> Invitation:
-    invitation = check_invitation(Invitation(command.enrolment_code, command.server_url, command.trust_on_first_use))
+def _invitation(layout: Layout, environ: Mapping[str, str], command: Command) -> Invitation:
+    given = Invitation(command.enrolment_code, command.server_url, command.trust_on_first_use)
+    invitation = check_invitation(with_environment(given, environ))
     if not invitation.code and not read_guid(layout):
         raise CannotGoOn("This machine is not enrolled: add --enrollment-code TOKEN.", status=2)
     return invitation
@@ -104,7 +105,7 @@ def install_agent_on_windows(layout: Layout, progress: Progress, environ: Mappin
     """
     from borealis_bootstrap import windows_tasks
 
-    invitation = _invitation(layout, command)
+    invitation = _invitation(layout, environ, command)
     with at_work(layout, "install agent"):
         (ready,) = prepare(layout, (layout.agent,), progress, environ)
         ready.use()

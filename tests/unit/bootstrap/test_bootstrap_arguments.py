@@ -2,7 +2,7 @@
 
 import pytest
 
-from borealis_bootstrap.arguments import Command, help_text, ours, parse
+from borealis_bootstrap.arguments import Command, help_text, ours, parse, without_code
 from borealis_bootstrap.errors import CannotGoOn
 
 TOKEN = "https://e:5000#AAAA.00"
@@ -27,6 +27,18 @@ TOKEN = "https://e:5000#AAAA.00"
 )
 def test_upstream_spellings_mean_ours(given: list[str], meant: list[str]) -> None:
     assert ours(given) == meant
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["agent", "--enrollment-code", TOKEN, "--detach"],
+        ["agent", f"--enrolment-code={TOKEN}", "--detach"],
+        ["-Agent", "-EnrollmentCode", TOKEN, "--detach"],
+    ],
+)
+def test_a_command_line_can_be_had_without_its_token(line: list[str]) -> None:
+    assert without_code(line) == ["agent", "--detach"]
 
 
 def test_what_follows_cli_and_test_is_not_ours_to_read() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.programs.toy import Disk, Toy, processes_with
+from tests.programs.programs import wait_for
+from tests.programs.toy import Disk, Toy, kill, processes_with
 
 pytestmark = pytest.mark.slow
 
@@ -124,3 +125,15 @@ def test_rejects_to_touch_what_root_started_when_another_user_asks(somebody: Som
         said = one_sentence(somebody.borealis(command))
         assert "root" in said, said
     assert somebody.toy.status()["engine"]["pid"] == before
+
+
+def test_survives_a_root_that_vanished_without_supervisors_that_go_on_for_ever(fresh: Toy) -> None:
+    fresh.certify()
+    assert fresh.borealis("up", "--detach").returncode == 0
+    status = fresh.status()
+    shutil.rmtree(fresh.root)
+    assert fresh.status()["engine"]["state"] == "stopped"
+    assert "Nothing of Borealis runs" in fresh.borealis("down").stdout
+    for program in ("agent", "engine"):
+        kill(status[program]["pid"])
+    wait_for("the supervisors to end", lambda: not processes_with(str(fresh.root)), seconds=5)

@@ -275,6 +275,19 @@ def test_engine_alone_says_how_to_invite_and_agent_alone_asks_for_a_token(toy: T
     assert "waits for its approval" in toy.borealis("status").stdout
 
 
+def test_a_token_leaves_the_process_list_at_once(toy: Toy) -> None:
+    token = f"https://localhost:{toy.port}#{'-'.join(['BBBB'] * 8)}.{'0' * 64}"
+    program = toy.popen("agent", "--enrollment-code", token)
+    try:
+        wait_for("the agent", lambda: toy.status()["agent"]["fingerprint"] or None, seconds=30)
+        assert program.poll() is None
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert "BBBB-BBBB" not in listed
+    finally:
+        os.killpg(program.pid, signal.SIGINT)
+        program.communicate(timeout=20)
+
+
 def test_uninstall_leaves_the_data_and_purge_leaves_nothing(toy: Toy, tmp_path: Path) -> None:
     other = Toy(toy.checkout.parent, root="third root")
     other.certify()

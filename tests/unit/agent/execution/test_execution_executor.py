@@ -62,7 +62,7 @@ class Watcher:
 
 
 async def run(executor: Executor, script: str | bytes, **options: object) -> JobOutcome:
-    return await executor.run(make_job(script, **options), Watcher())  # type: ignore[arg-type]
+    return await executor.run(make_job(script, **options), Watcher())
 
 
 def alive_with(marker: str) -> list[int]:
@@ -178,7 +178,8 @@ async def test_survives_nothing_of_a_run_that_times_out(make: MakeExecutor, hide
 @pytest.mark.slow
 async def test_survives_no_process_that_ignores_being_asked(make: MakeExecutor) -> None:
     marker = f"62{os.getpid()}.5"
-    script = f"trap '' TERM HUP INT; (trap '' TERM; while true; do sleep {marker}; done) & while true; do sleep {marker}; done"
+    loop = f"while true; do sleep {marker}; done"
+    script = f"trap '' TERM HUP INT; (trap '' TERM; {loop}) & {loop}"
     outcome = await run(make(), script, timeout=1)
     assert outcome.status == RunStatus.TIMED_OUT
     assert alive_with(marker) == []

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.fakes.agent_world import AgentWorld
+from tests.fakes.intake_world import IntakeWorld
 
 from borealis_agent.core.errors import Retryable
 from borealis_agent.http import RequestRejected
@@ -15,7 +15,7 @@ def result(run_id: str, text: str = "out") -> JobResult:
 
 
 async def test_a_result_is_repeated_until_it_is_acknowledged(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         answers = [TimeoutError(), None, {"error": "unavailable"}, {"status": "ok"}]
         world.door.answer = lambda _event, _data: answers.pop(0)
         world.delivery.keep(result("a"))
@@ -29,7 +29,7 @@ async def test_a_result_is_repeated_until_it_is_acknowledged(tmp_path: Path) -> 
 
 
 async def test_it_goes_by_rest_where_there_is_no_socket(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.door.connected = False
         world.delivery.keep(result("a"))
         await world.settle()
@@ -39,7 +39,7 @@ async def test_it_goes_by_rest_where_there_is_no_socket(tmp_path: Path) -> None:
 
 
 async def test_a_new_session_sends_at_once_what_waits(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.door.connected = False
         world.http.failure = Retryable("no network", retry_after=3600)
         for name in "abcdef":
@@ -54,7 +54,7 @@ async def test_a_new_session_sends_at_once_what_waits(tmp_path: Path) -> None:
 
 
 async def test_survives_an_engine_that_is_away_for_long_without_hammering_it(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.door.connected = False
         world.http.failure = Retryable("no network")
         tries = 0
@@ -74,7 +74,7 @@ async def test_survives_an_engine_that_is_away_for_long_without_hammering_it(tmp
 
 
 async def test_a_result_that_the_engine_takes_in_no_form_blocks_nothing(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
 
         def answer(_event: str, data: dict[str, object]) -> object:
             return {"error": "invalid_status"} if data["run_id"] == "bad" else {"status": "ok"}
@@ -94,7 +94,7 @@ async def test_a_result_that_the_engine_takes_in_no_form_blocks_nothing(tmp_path
 
 
 async def test_a_rest_rejection_counts_the_same(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.door.connected = False
         world.http.answers[Rest.SCRIPT_RESULT] = RequestRejected(400, "invalid_request", "no")
         world.delivery.keep(result("a"))
@@ -106,7 +106,7 @@ async def test_a_rest_rejection_counts_the_same(tmp_path: Path) -> None:
 
 
 async def test_a_flood_of_refusals_costs_nothing_that_lasts(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.door.connected = False
         world.http.failure = Retryable("no network")
         for number in range(2000):

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fakes.agent_world import AgentWorld, refused
 from tests.fakes.fake_clock import DEFAULT_NOW, FakeClock
+from tests.fakes.intake_world import IntakeWorld, refused
 from tests.fakes.jobs import GUID, cancel_payload, job_payload
 
-from borealis_wire.events import RefusalCode, RunContext, RunStatus, ScriptType
+from borealis_wire.events import DEVICE_RESULT_STATUSES, RefusalCode, RunContext, RunStatus, ScriptType
 from borealis_wire.keys import SigningKey
 
 OTHER_KEY = SigningKey.from_seed(b"somebody else's key, not pinned."[:32])
 
 
 async def test_a_job_is_begun_acknowledged_and_its_result_sent(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload("echo hi", environment={"A": "b"})
         assert await world.intake.job_arrived(payload) == {"status": "accepted"}
         await world.settle()
@@ -34,7 +34,7 @@ async def test_a_job_is_begun_acknowledged_and_its_result_sent(tmp_path: Path) -
 
 
 async def test_rejects_run_that_comes_again_while_it_runs_and_after(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload()
         first = await world.intake.job_arrived(payload)
         again = await world.intake.job_arrived(copy.deepcopy(payload))
@@ -52,10 +52,10 @@ async def test_rejects_run_that_comes_again_while_it_runs_and_after(tmp_path: Pa
 
 async def test_rejects_run_that_comes_again_after_a_restart(tmp_path: Path) -> None:
     payload = job_payload()
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         await world.intake.job_arrived(payload)
         await world.settle()
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         assert (await world.intake.job_arrived(payload))["reason"] == "replayed"
         assert world.script.jobs == []
 
@@ -113,7 +113,7 @@ def tampered(change: str) -> dict[str, Any]:
 async def test_rejects_job_and_says_why_everywhere(
     tmp_path: Path, change: str, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = tampered(change)
         assert await world.intake.job_arrived(payload) == {"status": "refused", "reason": code}
         await world.settle()
@@ -126,7 +126,7 @@ async def test_rejects_job_and_says_why_everywhere(
 
 
 async def test_what_stands_outside_the_envelope_is_not_believed(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload("echo hi", timeout=7)
         payload |= {"timeout_seconds": 99999, "environment": {"LD_PRELOAD": "x"}, "script_type": "python", "job_id": 1}
         payload |= {"run_mode": "admin", "variables": [{"name": "x"}]}
@@ -137,13 +137,13 @@ async def test_what_stands_outside_the_envelope_is_not_believed(tmp_path: Path) 
 
 
 async def test_a_key_that_the_other_agent_heard_of_is_found(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.trust.next_keys = {OTHER_KEY.public.key_id: OTHER_KEY.public}
         assert (await world.intake.job_arrived(job_payload(key=OTHER_KEY)))["status"] == "accepted"
 
 
 async def test_rejects_more_than_fits_without_journalling_it(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path, max_runs=2) as world:
+    async with IntakeWorld(tmp_path, max_runs=2) as world:
         payloads = [job_payload() for _ in range(3)]
         answers = [await world.intake.job_arrived(payload) for payload in payloads]
         assert [answer.get("reason", "") for answer in answers] == ["", "", "busy"]
@@ -155,14 +155,14 @@ async def test_rejects_more_than_fits_without_journalling_it(tmp_path: Path) -> 
 
 
 async def test_a_busy_device_says_so_by_a_result_where_nobody_hears_acknowledgements(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path, max_runs=0) as world:
+    async with IntakeWorld(tmp_path, max_runs=0) as world:
         await world.intake.job_arrived(job_payload(), polled=True)
         await world.settle()
         assert [result["reason"] for result in world.results] == ["busy"]
 
 
 async def test_survives_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload()
 
         def full(*_: object, **__: object) -> None:
@@ -176,7 +176,7 @@ async def test_survives_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: p
 
 
 async def test_a_cancel_ends_the_run(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload()
         await world.intake.job_arrived(payload)
         await world.settle()
@@ -188,7 +188,7 @@ async def test_a_cancel_ends_the_run(tmp_path: Path) -> None:
 
 
 async def test_a_cancel_that_is_faster_than_its_job_is_remembered(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload()
         await world.intake.cancel_arrived(cancel_payload(payload["run_id"]))
         assert (await world.intake.job_arrived(payload))["status"] == "accepted"
@@ -211,7 +211,7 @@ async def test_a_cancel_that_is_faster_than_its_job_is_remembered(tmp_path: Path
     ],
 )
 async def test_rejects_cancel_that_is_not_sealed_for_this_device(tmp_path: Path, forged: Any) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         payload = job_payload()
         await world.intake.job_arrived(payload)
         await world.settle()
@@ -221,7 +221,7 @@ async def test_rejects_cancel_that_is_not_sealed_for_this_device(tmp_path: Path,
 
 
 async def test_a_role_that_fails_costs_its_run_alone(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.script.failure = RuntimeError("the role broke")
         world.script.go.set()
         await world.intake.job_arrived(job_payload())
@@ -234,7 +234,7 @@ async def test_a_role_that_fails_costs_its_run_alone(tmp_path: Path) -> None:
 
 
 async def test_a_missing_interpreter_is_a_refusal_after_acceptance(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.script.failure = refused(RefusalCode.INTERPRETER_MISSING)
         world.script.go.set()
         assert (await world.intake.job_arrived(job_payload()))["status"] == "accepted"
@@ -244,14 +244,14 @@ async def test_a_missing_interpreter_is_a_refusal_after_acceptance(tmp_path: Pat
 
 async def test_the_end_of_the_agent_interrupts_what_runs_and_keeps_it_for_the_next_start(tmp_path: Path) -> None:
     payload = job_payload()
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.door.connected = False
-        world.http.failure = OSError("no network")  # type: ignore[assignment]
+        world.http.failure = OSError("no network")
         await world.intake.job_arrived(payload)
         await world.settle()
         await world.intake.stop()
         assert (await world.intake.job_arrived(job_payload()))["reason"] == "busy"
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.intake.report_interrupted()
         await world.settle()
         assert [(r["run_id"], r["status"]) for r in world.results] == [(payload["run_id"], "Interrupted")]
@@ -259,10 +259,10 @@ async def test_the_end_of_the_agent_interrupts_what_runs_and_keeps_it_for_the_ne
 
 async def test_survives_a_kill_and_reports_what_was_cut_off(tmp_path: Path) -> None:
     payload = job_payload()
-    world = AgentWorld(tmp_path)
+    world = IntakeWorld(tmp_path)
     await world.tasks.__aenter__()
     await world.intake.job_arrived(payload)
-    killed = AgentWorld(tmp_path)  # another life finds the files as they are
+    killed = IntakeWorld(tmp_path)  # another life finds the files as they are
     async with killed:
         assert killed.intake.running_ids() == [payload["run_id"]]
         killed.intake.report_interrupted()
@@ -273,7 +273,7 @@ async def test_survives_a_kill_and_reports_what_was_cut_off(tmp_path: Path) -> N
 
 
 async def test_live_output_is_numbered_without_gaps_whatever_the_socket_does(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         await world.intake.job_arrived(job_payload())
         await world.settle()
         sink = world.script.sink
@@ -292,7 +292,7 @@ async def test_live_output_is_numbered_without_gaps_whatever_the_socket_does(tmp
 
 
 async def test_an_upstream_style_role_runs_a_job_by_itself(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.router.handlers.clear()
 
         def listener(payload: Any) -> None:
@@ -310,7 +310,7 @@ async def test_an_upstream_style_role_runs_a_job_by_itself(tmp_path: Path) -> No
 
 
 async def test_rejects_unverified_payload_for_upstream_style_listeners(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.router.listeners["quick_job_run"] = lambda _payload: None
         for change in ("script", "signature", "other key", "device", "late"):
             await world.intake.job_arrived(tampered(change))
@@ -322,7 +322,7 @@ async def test_rejects_unverified_payload_for_upstream_style_listeners(tmp_path:
 
 
 async def test_listeners_hear_a_verified_job_that_another_role_runs(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         world.router.listeners["quick_job_run"] = lambda _payload: None
         payload = job_payload()
         await world.intake.job_arrived(payload)
@@ -332,15 +332,16 @@ async def test_listeners_hear_a_verified_job_that_another_role_runs(tmp_path: Pa
 
 
 async def test_configuration_reaches_the_roles_and_nonsense_does_not(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         await world.intake.event_arrived("agent_config", {"roles": [{"role": "macro"}]})
-        for nonsense in (None, {}, {"roles": "x"}, {"roles": [1]}, []):
+        odd: list[Any] = [None, {}, {"roles": "x"}, {"roles": [1]}, []]
+        for nonsense in odd:
             await world.intake.event_arrived("agent_config", nonsense)
         assert world.router.configs == [[{"role": "macro"}]]
 
 
 async def test_statements_about_keys_are_followed_and_failures_survive(tmp_path: Path) -> None:
-    async with AgentWorld(tmp_path) as world:
+    async with IntakeWorld(tmp_path) as world:
         await world.intake.keys_arrived({"envelope": 1})
         for failure in (refused(RefusalCode.UNKNOWN_KEY), OSError("full"), RuntimeError("bug")):
             world.trust.failure = failure
@@ -358,10 +359,11 @@ async def test_rejects_interactive_run_that_another_users_agent_has_begun(tmp_pa
 
     payload = job_payload(context=RunContext.INTERACTIVE)
     for number, expected in enumerate(("accepted", "refused")):
-        async with AgentWorld(tmp_path / str(number), context=RunContext.INTERACTIVE, claim=claim) as world:
+        async with IntakeWorld(tmp_path / str(number), context=RunContext.INTERACTIVE, claim=claim) as world:
             assert (await world.intake.job_arrived(payload))["status"] == expected
 
 
+MEMBERS = ["envelope", "script_content", "files", "run_id", "job_id", "context"]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -370,10 +372,10 @@ json_values = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(noise=json_values, member=st.sampled_from(["envelope", "script_content", "files", "run_id", "job_id", "context"]))
+@given(noise=json_values, member=st.sampled_from(MEMBERS))
 def test_survives_any_payload_on_every_door(tmp_path_factory: Any, noise: Any, member: str) -> None:
     async def check() -> None:
-        async with AgentWorld(tmp_path_factory.mktemp("noise"), clock=FakeClock()) as world:
+        async with IntakeWorld(tmp_path_factory.mktemp("noise"), clock=FakeClock()) as world:
             for payload in (noise, {**job_payload(), member: noise}):
                 answer = await world.intake.job_arrived(payload)
                 assert answer["status"] in {"accepted", "refused"}
@@ -387,6 +389,5 @@ def test_survives_any_payload_on_every_door(tmp_path_factory: Any, noise: Any, m
 
 
 def test_statuses_that_an_agent_reports_are_ones_the_engine_takes() -> None:
-    from borealis_wire.events import DEVICE_RESULT_STATUSES
-
-    assert {RunStatus.CANCELLED, RunStatus.INTERRUPTED, RunStatus.REFUSED, RunStatus.TIMED_OUT} <= DEVICE_RESULT_STATUSES
+    reported = {RunStatus.CANCELLED, RunStatus.INTERRUPTED, RunStatus.REFUSED, RunStatus.TIMED_OUT}
+    assert reported <= DEVICE_RESULT_STATUSES

@@ -60,23 +60,23 @@ class TinyEngine:
         self._runner: web.AppRunner | None = None
         self.port = 0
 
-        @self.server.on("connect")
         async def connect(sid: str, environ: dict[str, Any], _auth: Any) -> None:
             self.tokens.append(environ.get("HTTP_AUTHORIZATION", ""))
             if self.refuse:
                 raise socketio.exceptions.ConnectionRefusedError(self.refuse, {"error": self.refuse, "detail": "no"})
             self.sid = sid
 
-        @self.server.on("connect_agent")
         async def hello(_sid: str, data: dict[str, Any]) -> dict[str, Any]:
             self.hellos.append(data)
             return {"status": "ok", "protocol_version": 1}
 
-        @self.server.on("echo")
         async def echo(_sid: str, data: Any) -> Any:
             if self.silent:
                 await asyncio.sleep(60)
             return data
+
+        for name, handler in (("connect", connect), ("connect_agent", hello), ("echo", echo)):
+            self.server.on(name, handler)
 
     async def start(self) -> None:
         app = web.Application()

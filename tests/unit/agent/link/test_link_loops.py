@@ -128,7 +128,12 @@ async def test_nobody_polls_while_there_is_a_socket() -> None:
 
 async def test_answers_that_make_no_sense_are_no_work() -> None:
     http, inbox = FakeHttp(), Taker()
-    for answer in ({}, {"jobs": "x", "cancels": 3, "poll_after_ms": "soon"}, {"poll_after_ms": -5}, {"poll_after_ms": 1e12}):
+    for answer in (
+        {},
+        {"jobs": "x", "cancels": 3, "poll_after_ms": "soon"},
+        {"poll_after_ms": -5},
+        {"poll_after_ms": 1e12},
+    ):
         http.answers[Rest.SCRIPT_REQUEST] = answer
         assert 1 <= await polling(http, inbox, FakeClock()).poll() <= 300
     assert inbox.jobs == []

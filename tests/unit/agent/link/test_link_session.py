@@ -84,7 +84,13 @@ def test_a_lost_socket_is_announced_before_anything_else_is_tried() -> None:
 
 @pytest.mark.parametrize(
     ("code", "renew"),
-    [("token_expired", True), ("device_revoked", True), ("token_version_mismatch", True), ("unavailable", False), ("", False)],
+    [
+        ("token_expired", True),
+        ("device_revoked", True),
+        ("token_version_mismatch", True),
+        ("unavailable", False),
+        ("", False),
+    ],
 )
 def test_a_refused_socket_asks_for_another_token_where_that_may_help(code: str, renew: bool) -> None:
     play = Playbook()

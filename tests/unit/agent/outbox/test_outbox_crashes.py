@@ -1,12 +1,13 @@
 """Journal and outbox under a crash at every step of every write (threats 10 and 17)."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fakes.crash_disk import Crashed, CrashDisk
+from tests.fakes.crash_disk import CrashDisk, Crashed
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.inline_executor import InlineExecutor
 from tests.fakes.jobs import make_order
@@ -120,6 +121,18 @@ def _check(spool: Spool, truth: Truth, clock: FakeClock) -> None:
         assert run_id in waiting, f"the result of {run_id} was lost"
 
 
+EACH_STEP = [
+    ("begin", 0),
+    ("begin", 1),
+    ("end", 0),
+    ("deliver", 0),
+    ("begin", 2),
+    ("end", 1),
+    ("end", 2),
+    ("begin", 3),
+]
+
+
 @pytest.mark.parametrize("power_loss", [False, True])
 @pytest.mark.parametrize("crash_at", range(1, 30))
 async def test_survives_a_crash_at_each_single_step(folder: Path, crash_at: int, power_loss: bool) -> None:
@@ -127,11 +140,8 @@ async def test_survives_a_crash_at_each_single_step(folder: Path, crash_at: int,
     disk = CrashDisk()
     await _warm_up(disk, folder, clock)
     disk = disk.reboot(power_loss=False, crash_at=crash_at)
-    script = [("begin", 0), ("begin", 1), ("end", 0), ("deliver", 0), ("begin", 2), ("end", 1), ("end", 2), ("begin", 3)]
-    try:
-        await life(start(disk, folder, clock), truth, clock, script)
-    except Crashed:
-        pass
+    with contextlib.suppress(Crashed):
+        await life(start(disk, folder, clock), truth, clock, EACH_STEP)
     _check(start(disk.reboot(power_loss=power_loss), folder, clock), truth, clock)
 
 
@@ -193,5 +203,3 @@ async def test_survives_a_failed_write_without_believing_half_of_it(folder: Path
         for order in begun:
             with pytest.raises(Refused):
                 after.check(order)
-
-

@@ -76,9 +76,7 @@ async def test_survives_compaction_with_results_still_waiting(tmp_path: Path, mo
     await after.close()
 
 
-async def test_there_is_a_place_for_every_run_that_is_accepted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_there_is_a_place_for_every_run_that_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "MAX_RESULTS", 3)
     spool = open_at(tmp_path)
     assert spool.has_room(3)

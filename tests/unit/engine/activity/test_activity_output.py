@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.fakes.fake_clock import FakeClock
@@ -76,7 +77,7 @@ async def opened(activity: ActivityService, database: Database, *numbers: int) -
     return made
 
 
-def chunk(run: LiveRun, seq: int, data: str = "x", stream: str = "stdout") -> JobOutput:
+def chunk(run: LiveRun, seq: int, data: str = "x", stream: Literal["stdout", "stderr"] = "stdout") -> JobOutput:
     return JobOutput(run_id=run.run_id, seq=seq, stream=stream, data=data)
 
 

@@ -65,9 +65,10 @@ async def test_rejects_more_waiting_writes_than_fit(database: Database, monkeypa
 
 
 def test_a_migrated_database_has_exactly_the_tables_of_the_rooms(tmp_path: Path) -> None:
-    import borealis_engine.app  # noqa: F401  every room's tables register on import
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
+
+    import borealis_engine.app.composition  # noqa: F401  every room's tables register on import
 
     engine = open_engine(f"sqlite:///{tmp_path / 'database.db'}")
     migrate(engine)
