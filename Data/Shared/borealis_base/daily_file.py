@@ -1,8 +1,12 @@
 """Log files with daily rotation, named ``<name>.YYYY-MM-DD``, never deleted (agent-runtime "Logging")."""
 
 import logging
-from datetime import datetime
+import os
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
+
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
 
 class DailyFile(logging.Handler):
@@ -16,32 +20,39 @@ class DailyFile(logging.Handler):
         super().__init__(level)
         self.path = path
         self.lost = 0
-        self._day = ""
+        self._since = self._until = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         try:
-            self._rotate(datetime.fromtimestamp(record.created).strftime("%Y-%m-%d"))
-            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                if self.lost:
-                    file.write(f"{self.lost} lines could not be written here\n")
-                    self.lost = 0
-                file.write(self.format(record) + "\n")
+            text = self.format(record) + "\n"
+            if not self._since <= record.created < self._until:
+                self._rotate(datetime.fromtimestamp(record.created))
+            if self.lost:
+                text = f"{self.lost} lines could not be written here\n{text}"
+            # Opened anew for each line: somebody else may rotate or remove the file. Below the io module, because
+            # a text file object costs more than the line.
+            descriptor = os.open(self.path, _APPEND, 0o666)
+            try:
+                os.write(descriptor, text.encode("utf-8", "backslashreplace"))
+            finally:
+                os.close(descriptor)
+            self.lost = 0
         except OSError:
             self.lost += 1
-            self._day = ""  # the folder may be gone: look again at the next line
+            self._until = 0.0  # the folder may be gone: look again at the next line
         except Exception:  # noqa: BLE001  (a line whose arguments do not fit must not stop who wrote it)
             self.handleError(record)
 
-    def _rotate(self, day: str) -> None:
-        if day == self._day:
-            return
+    def _rotate(self, now: datetime) -> None:
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        day = f"{midnight:%Y-%m-%d}"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             written = datetime.fromtimestamp(self.path.stat().st_mtime).strftime("%Y-%m-%d")
             if written != day:
                 self.path.replace(free_name(self.path, written))
-        self._day = day
+        self._since, self._until = midnight.timestamp(), (midnight + timedelta(days=1)).timestamp()
 
 
 def free_name(path: Path, day: str) -> Path:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -62,6 +63,16 @@ def run(*, source_root: Path) -> int:
         return STATUS_FAULT
 
 
+def _settle_interpreter() -> None:
+    """Tune the interpreter for a program that lives long and has three busy threads."""
+    # The event loop and the database's threads hand work to each other; the default of 5 ms is a whole dispatch.
+    sys.setswitchinterval(0.0005)
+    # What start-up made stays for ever: never look through it again for cycles.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 class Program:
     """One run of the Engine."""
 
@@ -101,6 +112,7 @@ class Program:
 
             server = make_server(engine.asgi, engine.services.certificates, lambda: self._started(engine, link))
             self._stop = lambda: setattr(server, "should_exit", True)
+            _settle_interpreter()
             async with Supervisor() as tasks:
                 for name, loop_of in loops(engine, self._settings).items():
                     tasks.start(name, keep_running(name, loop_of, self._clock))
