@@ -22,6 +22,8 @@ PUBLIC_ROUTES: Final = {
     "POST /api/setup": "the one-time token of the link is the credential",
     "POST /api/auth/login": "nobody has a session before signing in",
     "POST /api/auth/mfa/verify": "the pending token and the code are the credentials",
+    "POST /api/auth/passkeys/authenticate/options": "nobody has a session before signing in; it tells nothing",
+    "POST /api/auth/passkeys/authenticate/verify": "the passkey is the credential",
     "POST /api/agent/enroll/request": "a machine has no token before it is enrolled; the code lets it knock",
     "POST /api/agent/enroll/poll": "the same; it proves its key",
     "POST /api/agent/token/refresh": "the refresh token and the proof of possession are the credentials",

@@ -22,8 +22,10 @@ from borealis_engine.enrolment.service import EnrolmentService
 from borealis_engine.enrolment.tls import EngineCertificates
 from borealis_engine.enrolment.tokens import AccessTokens
 from borealis_engine.jobs import JobService
+from borealis_engine.library import SavedThings, ScriptLibrary
 from borealis_engine.operators.models import NewSession
 from borealis_engine.operators.permissions import OperatorRole, Permission
+from borealis_engine.overview import OverviewService
 from borealis_engine.signing import SigningService
 from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
@@ -239,6 +241,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
         link = FakeLink()
         dispatcher = Dispatcher(activity=activity, devices=devices, sealer=signing, clock=clock)
         dispatcher.bind_link(link)
+        scripts = ScriptLibrary(db=db, clock=clock, randomness=randomness, feed=feed)
         jobs = JobService(
             db=db,
             clock=clock,
@@ -247,6 +250,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             signing=signing,
             activity=activity,
             dispatcher=dispatcher,
+            scripts=scripts,
         )
         enrolment = EnrolmentService(
             db=db,
@@ -277,6 +281,9 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             activity=activity,
             dispatcher=dispatcher,
             jobs=jobs,
+            scripts=scripts,
+            saved=SavedThings(db=db, clock=clock),
+            overview=OverviewService(db=db, clock=clock, devices=devices),
             enrolment=enrolment,
             certificates=certificates,
             access_tokens=tokens,

@@ -19,6 +19,8 @@ JOB_TYPE: Final = "application/vnd.borealis.job+json"
 CANCEL_TYPE: Final = "application/vnd.borealis.cancel+json"
 KEYS_TYPE: Final = "application/vnd.borealis.keys+json"
 TUNNEL_TYPE: Final = "application/vnd.borealis.tunnel+json"
+SIGNED_START: Final = b"DSSEv1 "
+"""How everything begins that an envelope signs. A key that seals must sign nothing else that begins so."""
 
 
 class Signer(Protocol):
@@ -44,7 +46,7 @@ class OpenedEnvelope:
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     """DSSE's PAE: what is really signed, so that type and body cannot be confused."""
     kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    return b"%b%d %b %d %b" % (SIGNED_START, len(kind), kind, len(payload), payload)
 
 
 def seal(payload_type: str, payload: bytes, signer: Signer) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class OperatorEvent(StrEnum):
     DEVICE_CHANGED = "device_changed"
     APPROVALS_CHANGED = "approvals_changed"
     RUN_OUTPUT = "quick_job_output"
+    SCRIPTS_CHANGED = "scripts_changed"
     WATCH_RUN = "watch_run"
     UNWATCH_RUN = "unwatch_run"
     MISSED = "missed"

@@ -7,7 +7,7 @@ from sqlalchemy.engine import RowMapping
 
 from borealis_base.clock import Clock
 from borealis_engine.activity import store
-from borealis_engine.activity.models import RunQuery
+from borealis_engine.activity.models import JobContent, RunQuery
 from borealis_engine.activity.output import PAGE_CHUNKS, Chunk
 from borealis_engine.activity.service import ActivityService
 from borealis_engine.core.errors import NotFound
@@ -53,6 +53,16 @@ class ActivityHistory:
         """The run ids of a job that the caller may see; empty for an unknown job."""
         return await self._db.read(lambda conn: store.run_ids(conn, sites, job_id))
 
+    async def content(self, sites: frozenset[int] | None, job_id: str) -> JobContent:
+        """What a job says, for those who may see a run of it.
+
+        Raises:
+            NotFound: ``job_not_found``; also where no run of it is in the caller's sites.
+        """
+        if not await self.run_ids(sites, job_id):
+            raise NotFound("job_not_found", "There is no such job, or none of its runs is in your sites.")
+        return await self._activity.content(job_id)
+
     async def job(self, sites: frozenset[int] | None, job_id: str, *, limit: int = 5000) -> dict[str, Any]:
         """``{"job", "runs"}`` with the runs the caller may see, oldest first, with their output.
 
@@ -75,6 +85,8 @@ class ActivityHistory:
                 "timeout_seconds": content.timeout_seconds,
                 "created_by": content.created_by,
                 "created_at": content.created_at,
+                "assembly_guid": content.assembly_guid,
+                "assembly_version": content.assembly_version,
                 "expires_at": content.expires_at,
                 "done": all(run["status"] in TERMINAL_STATUSES for run in runs),
             },
@@ -147,6 +159,8 @@ class ActivityHistory:
             "script_name": row["script_name"],
             "script_type": row["script_type"],
             "context": row["context"],
+            "assembly_guid": row["assembly_guid"],
+            "assembly_version": row["assembly_version"],
         }
 
 

@@ -51,7 +51,10 @@ class LiveRun:
 
 @dataclass(frozen=True, slots=True)
 class JobContent:
-    """What a job says, the same for all its runs. ``files``: name, size, mime_type, sha256, data (base64)."""
+    """What a job says, the same for all its runs. ``files``: name, size, mime_type, sha256, data (base64).
+
+    ``assembly_guid`` and ``assembly_version`` name the stored script that it was made from; None if it was typed in.
+    """
 
     id: str
     source: str
@@ -69,6 +72,8 @@ class JobContent:
     variables: tuple[dict[str, Any], ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     files: tuple[dict[str, Any], ...] = ()
+    assembly_guid: str | None = None
+    assembly_version: int | None = None
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from borealis_engine.activity.models import JobContent, LiveRun, Outcome, RunQuery
@@ -42,6 +42,8 @@ _LIST_COLUMNS: Final = (
     jobs.c.script_name,
     jobs.c.script_type,
     jobs.c.created_by,
+    jobs.c.assembly_guid,
+    jobs.c.assembly_version,
 )
 _FULL_COLUMNS: Final = (*_LIST_COLUMNS, runs.c.stdout, runs.c.stderr)
 
@@ -78,6 +80,8 @@ def insert_job(conn: Connection, job: JobContent) -> None:
                 "created_by": job.created_by,
                 "created_at": job.created_at,
                 "expires_at": job.expires_at,
+                "assembly_guid": job.assembly_guid,
+                "assembly_version": job.assembly_version,
             }
         ],
     )
@@ -252,6 +256,16 @@ def delete_history(conn: Connection, hostname: str, sites: frozenset[int] | None
     count = conn.execute(delete(runs).where(runs.c.hostname == hostname, ended, *_visible(sites))).rowcount
     _delete_empty_jobs(conn)
     return int(count)
+
+
+def count_since(conn: Connection, since: float) -> list[tuple[int | None, str, int]]:
+    """How many runs began after ``since`` (Unix seconds): site, status, number."""
+    query = (
+        select(runs.c.site_id, runs.c.status, func.count())
+        .where(runs.c.created_at > since)
+        .group_by(runs.c.site_id, runs.c.status)
+    )
+    return [(row[0], row[1], row[2]) for row in conn.execute(query)]
 
 
 def prune(conn: Connection, before: float) -> int:

@@ -36,6 +36,9 @@ jobs: Final = Table(
     Column("created_by", String(256), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
+    # Which stored script it was, and which version of it; null where the script was typed in.
+    Column("assembly_guid", String(64), nullable=True),
+    Column("assembly_version", Integer, nullable=True),
     Index("ix_jobs_created_at", "created_at"),
 )
 
@@ -66,6 +69,8 @@ runs: Final = Table(
     Index("ix_runs_job_id", "job_id"),
     Index("ix_runs_device_guid_id", "device_guid", "id"),
     Index("ix_runs_status", "status"),
+    # All that counts of the last day need: answered without touching rows that hold output.
+    Index("ix_runs_created_at", "created_at", "status", "site_id"),
 )
 
 run_output: Final = Table(

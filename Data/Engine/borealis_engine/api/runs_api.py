@@ -16,7 +16,7 @@ from borealis_engine.api.access import body_limit, operator
 from borealis_engine.api.errors import errors
 from borealis_engine.api.services import Services
 from borealis_engine.core.errors import Forbidden, Invalid
-from borealis_engine.jobs import LaunchedRun, LaunchRequest
+from borealis_engine.jobs import LaunchedRun, LaunchRequest, environment_of
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
 from borealis_wire.events import RunStatus
 from borealis_wire.limits import MAX_REST_UPLOAD_BYTES
@@ -29,7 +29,10 @@ _RunId = Annotated[str, Parameter(max_length=64)]
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """One job on one device. ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do."""
+    """One job on one device. ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
+
+    ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in.
+    """
 
     device: str
     guid: str
@@ -55,6 +58,8 @@ class RunView(msgspec.Struct, frozen=True):
     script_name: str
     script_type: str
     context: str
+    assembly_guid: str | None
+    assembly_version: int | None
 
 
 class RunPage(msgspec.Struct, frozen=True):
@@ -77,6 +82,8 @@ class JobView(msgspec.Struct, frozen=True):
     created_at: float
     expires_at: float
     done: bool
+    assembly_guid: str | None
+    assembly_version: int | None
 
 
 class JobWithRuns(msgspec.Struct, frozen=True):
@@ -84,6 +91,28 @@ class JobWithRuns(msgspec.Struct, frozen=True):
 
     job: JobView
     runs: list[RunView]
+
+
+class JobFile(msgspec.Struct, frozen=True):
+    """A file that a job brought along; ``data`` is base64."""
+
+    file_name: str
+    size: int
+    mime_type: str
+    sha256: str
+    data: str
+
+
+class JobContentView(msgspec.Struct, frozen=True):
+    """What a job's script was and what it got: enough to read it, and to run it again.
+
+    ``environment``: what was set by hand; the variables are in the script's environment besides.
+    """
+
+    script: str
+    variables: list[dict[str, Any]]
+    environment: dict[str, str]
+    files: list[JobFile]
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -265,6 +294,20 @@ async def get_job(
     return JobWithRuns(JobView(**found["job"]), [RunView(**run) for run in found["runs"]])
 
 
+@get("/api/jobs/{job_id:str}/content", opt=operator(Permission.RUNS_START), responses=errors(404), tags=["runs"])
+async def get_job_content(
+    services: Services, principal: Principal, job_id: Annotated[str, Parameter(max_length=64)]
+) -> JobContentView:
+    """The script of a job with its variables, environment and files, for those who may start one themselves."""
+    content = await services.jobs.history.content(principal.sites, job_id)
+    return JobContentView(
+        script=content.script.decode("utf-8", "replace"),
+        variables=[dict(variable) for variable in content.variables],
+        environment=dict(content.environment.items() - environment_of(content.variables, {}).items()),
+        files=[JobFile(**{name: file[name] for name in JobFile.__struct_fields__}) for file in content.files],
+    )
+
+
 @get("/api/device/activity/{hostname:str}", opt=operator(Permission.RUNS_READ), tags=["runs"])
 async def device_history(
     services: Services, principal: Principal, hostname: Annotated[str, Parameter(max_length=253)]
@@ -329,6 +372,7 @@ HANDLERS: list[HTTPRouteHandler] = [
     get_output,
     cancel_run,
     get_job,
+    get_job_content,
     device_history,
     delete_history,
     history_job,

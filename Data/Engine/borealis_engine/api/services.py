@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from borealis_engine.enrolment.tls import EngineCertificates
     from borealis_engine.enrolment.tokens import AccessTokens
     from borealis_engine.jobs.service import JobService
+    from borealis_engine.library import SavedThings, ScriptLibrary
     from borealis_engine.operators.service import OperatorService
+    from borealis_engine.overview import OverviewService
     from borealis_engine.signing.service import SigningService
     from borealis_engine.storage import Database
 
@@ -41,6 +43,9 @@ class Services:
         activity: "ActivityService",
         dispatcher: "Dispatcher",
         jobs: "JobService",
+        scripts: "ScriptLibrary",
+        saved: "SavedThings",
+        overview: "OverviewService",
         enrolment: "EnrolmentService",
         certificates: "EngineCertificates",
         access_tokens: "AccessTokens",
@@ -57,6 +62,9 @@ class Services:
         self.activity = activity
         self.dispatcher = dispatcher
         self.jobs = jobs
+        self.scripts = scripts
+        self.saved = saved
+        self.overview = overview
         self.enrolment = enrolment
         self.certificates = certificates
         self.access_tokens = access_tokens

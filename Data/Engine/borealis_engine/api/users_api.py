@@ -115,6 +115,7 @@ async def create_user(services: Services, principal: Principal, peer: str, data:
 async def delete_user(services: Services, principal: Principal, peer: str, username: _Username) -> OkAnswer:
     """Remove an account with its sessions and tokens; not the last Admin, and not one's own."""
     await services.operators.accounts.delete(principal, username, peer=peer)
+    await services.saved.forget(username)
     return OkAnswer()
 
 

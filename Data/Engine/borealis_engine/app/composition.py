@@ -17,6 +17,7 @@ from borealis_engine.audit import AuditLog
 from borealis_engine.core.errors import Fatal
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
+from borealis_engine.core.log import get_logger
 from borealis_engine.core.metrics import Metrics
 from borealis_engine.core.settings import EngineSettings
 from borealis_engine.devices import DeviceService
@@ -24,9 +25,13 @@ from borealis_engine.dispatch import Dispatcher
 from borealis_engine.enrolment import AccessTokens, EngineCertificates, EnrolmentService
 from borealis_engine.gateway import Gateway
 from borealis_engine.jobs import JobService
+from borealis_engine.library import SavedThings, ScriptLibrary
 from borealis_engine.operators.service import OperatorService
+from borealis_engine.overview import OverviewService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
+
+log = get_logger("server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,12 @@ async def build(settings: EngineSettings, *, clock: Clock, randomness: Randomnes
     except (SQLAlchemyError, ImportError) as error:
         raise _unusable(error) from error
     try:
-        await asyncio.to_thread(migrate, db.engine)
+        if await asyncio.to_thread(migrate, db.engine) and any(settings.paths.code_signing.glob("*.key")):
+            # Not an error: it may have been moved to another kind of database. But nobody may miss it.
+            log.error(
+                "the database is new, and this Engine is not: its devices, operators and history are not there. If they "
+                "should be, stop the Engine and restore the database; else set it up and approve its devices anew"
+            )
         return await _start(settings, db, clock, randomness)
     except SQLAlchemyError as error:
         db.close()
@@ -108,6 +118,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
     await activity.start()
     dispatcher = Dispatcher(activity=activity, devices=devices, sealer=signing, clock=clock)
     await dispatcher.start()
+    scripts = ScriptLibrary(db=db, clock=clock, randomness=randomness, feed=feed)
     jobs = JobService(
         db=db,
         clock=clock,
@@ -116,6 +127,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         signing=signing,
         activity=activity,
         dispatcher=dispatcher,
+        scripts=scripts,
     )
     enrolment = EnrolmentService(
         db=db,
@@ -156,6 +168,9 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         activity=activity,
         dispatcher=dispatcher,
         jobs=jobs,
+        scripts=scripts,
+        saved=SavedThings(db=db, clock=clock),
+        overview=OverviewService(db=db, clock=clock, devices=devices, agent_build=settings.agent_build),
         enrolment=enrolment,
         certificates=certificates,
         access_tokens=access_tokens,

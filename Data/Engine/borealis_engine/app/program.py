@@ -157,6 +157,7 @@ def loops(engine: "Engine", settings: EngineSettings) -> dict[str, Callable[[], 
         "devices": services.devices.run_loop,
         "enrolment": services.enrolment.prune_loop,
         "operators": services.operators.prune_loop,
+        "overview": services.overview.sample_loop,
         "certificates": services.certificates.renew_loop,
     }
 

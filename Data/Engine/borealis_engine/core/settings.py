@@ -27,6 +27,8 @@ class EngineSettings:
     """Leaf certificates (hex SHA-256 of DER) that a TLS-terminating proxy shows in the Engine's stead."""
     job_history_days: int = 30
     mfa_issuer: str = "Borealis"
+    agent_build: str = ""
+    """The build of agents that counts as up to date; empty: the one that most of them have."""
     source_root: Path = field(default_factory=Path)
 
     @property
@@ -61,6 +63,7 @@ def load_settings(environ: Mapping[str, str], *, source_root: Path) -> EngineSet
         extra_leaf_sha256=_list(environ.get("BOREALIS_PROXY_LEAF_SHA256", "").lower()),
         job_history_days=_whole(environ.get("BOREALIS_JOB_HISTORY_DAYS", ""), "BOREALIS_JOB_HISTORY_DAYS", 30),
         mfa_issuer=environ.get("BOREALIS_MFA_ISSUER") or "Borealis",
+        agent_build=environ.get("BOREALIS_AGENT_BUILD", "").strip(),
         source_root=source_root,
     )
 

@@ -66,6 +66,16 @@ def count_open(connection: Connection) -> int:
     )
 
 
+def pending_by_site(connection: Connection) -> list[tuple[int | None, int]]:
+    """How many devices wait for a decision: site, number."""
+    query = (
+        select(approvals.c.site_id, func.count())
+        .where(approvals.c.status == ApprovalStatus.PENDING.value)
+        .group_by(approvals.c.site_id)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
 def listed(connection: Connection, status: str | None, sites: frozenset[int] | None, limit: int) -> list[ApprovalRow]:
     """Rows by creation time; ``status`` None for all, ``sites`` None for all."""
     query = select(approvals).order_by(approvals.c.created_at, approvals.c.id).limit(limit)

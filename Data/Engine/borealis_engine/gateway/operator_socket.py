@@ -13,7 +13,7 @@ from borealis_engine.gateway.admission import OperatorIdentity
 from borealis_engine.gateway.budget import TokenBucket
 from borealis_engine.gateway.connection import Connection
 from borealis_engine.gateway.frames import encode_event
-from borealis_engine.gateway.rules import FEED_PERMISSIONS
+from borealis_engine.gateway.rules import FEED_PERMISSIONS, OF_NO_SITE
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_wire.events import OperatorEvent
 from borealis_wire.limits import MIB
@@ -28,7 +28,9 @@ def may_hear(
 ) -> bool:
     """Whether a change is told to this operator: right of its kind, site, and for output also the wish to hear it."""
     needed = FEED_PERMISSIONS.get(change.kind)
-    if needed is None or needed not in permissions or not principal.sees_site(change.site_id):
+    if needed is None or needed not in permissions:
+        return False
+    if change.kind not in OF_NO_SITE and not principal.sees_site(change.site_id):
         return False
     return change.kind != OperatorEvent.RUN_OUTPUT or change.run_id in watched
 

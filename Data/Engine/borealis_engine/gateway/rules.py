@@ -42,8 +42,12 @@ FEED_PERMISSIONS: Final[Mapping[str, Permission]] = {
     OperatorEvent.DEVICE_CHANGED: Permission.DEVICES_READ,
     OperatorEvent.APPROVALS_CHANGED: Permission.ENROLMENT_READ,
     OperatorEvent.RUN_OUTPUT: Permission.RUNS_READ,
+    OperatorEvent.SCRIPTS_CHANGED: Permission.SCRIPTS_READ,
 }
 """What an operator must be allowed to hear of; a change of another kind is told to nobody."""
+
+OF_NO_SITE: Final = frozenset({OperatorEvent.SCRIPTS_CHANGED})
+"""Changes of what belongs to no site and is everybody's: told to operators of some sites too."""
 
 
 class Verdict(StrEnum):

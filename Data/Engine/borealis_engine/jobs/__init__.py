@@ -6,5 +6,6 @@ device. Cancelling a run is its half: it records the wish, ``dispatch`` carries 
 
 from borealis_engine.jobs.models import FileUpload, Launched, LaunchedRun, LaunchRequest
 from borealis_engine.jobs.service import JobService
+from borealis_engine.jobs.variables import environment_of
 
-__all__ = ["FileUpload", "JobService", "LaunchRequest", "Launched", "LaunchedRun"]
+__all__ = ["FileUpload", "JobService", "LaunchRequest", "Launched", "LaunchedRun", "environment_of"]

@@ -4,10 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from borealis_engine.core.errors import Invalid, NotFound, TooLarge
 from borealis_engine.jobs import variables
 from borealis_engine.jobs.models import FileUpload, LaunchRequest
+from borealis_engine.jobs.ports import StoredScript
 from borealis_wire import base64s
+from borealis_wire.envelope import SIGNED_START
 from borealis_wire.events import RunContext, ScriptType
 from borealis_wire.limits import (
     DEFAULT_JOB_LIFETIME_SECONDS,
@@ -43,6 +47,34 @@ class CheckedJob:
     variables: tuple[dict[str, Any], ...]
     environment: dict[str, str]
     files: tuple[dict[str, Any], ...]
+    assembly_guid: str | None = None
+    assembly_version: int | None = None
+
+
+def fill_in(request: LaunchRequest, stored: StoredScript) -> LaunchRequest:
+    """The request as if the stored script had been sent with it.
+
+    Raises:
+        Invalid: ``ambiguous_script``: it brings a script of its own as well.
+    """
+    own = (request.script_content, request.script_content_base64)
+    if any(text is not None for text in own) or request.files or request.variables or request.script_path:
+        raise Invalid(
+            "ambiguous_script",
+            "A stored script brings its own text, files and variables: send assembly_guid and variable_values only.",
+        )
+    timeout = request.timeout_seconds
+    return msgspec.structs.replace(
+        request,
+        assembly_guid=stored.guid,
+        assembly_version=stored.version,
+        script_content=stored.script,
+        script_type=stored.type,
+        script_name=request.script_name or stored.name,
+        variables=stored.variables,
+        files=[msgspec.convert(file, FileUpload) for file in stored.files],
+        timeout_seconds=stored.timeout_seconds if timeout is None else timeout,
+    )
 
 
 def check(request: LaunchRequest) -> CheckedJob:
@@ -52,15 +84,15 @@ def check(request: LaunchRequest) -> CheckedJob:
         Invalid: ``missing_targets``, ``missing_script``, ``unsupported_script_type``, ``invalid_script``,
             ``invalid_context``, ``invalid_file``, ``invalid_variable``, ``credential_unsupported``,
             ``invalid_environment``, ``admin_mode_unsupported``.
-        NotFound: ``script_not_found``: a stored script, which this Engine does not keep yet.
+        NotFound: ``script_not_found``: a path of a script, as upstream once had them; there are none.
         TooLarge: ``script_too_large``, ``files_too_large``.
     """
     if not (request.hostnames or request.guids or request.sites or request.all):
         raise Invalid("missing_targets", "Missing hostnames[]: name devices by hostnames, guids or sites, or say all.")
     if request.admin_user or request.admin_pass or request.run_mode == "admin" or request.context == "admin":
         raise Invalid("admin_mode_unsupported", "Jobs run as system or interactive; passwords do not travel with them.")
-    if request.assembly_guid or request.script_path:
-        raise NotFound("script_not_found", "Script not found: this Engine keeps no stored scripts; send the text.")
+    if request.script_path:
+        raise NotFound("script_not_found", "Script not found: stored scripts have no paths; name it by assembly_guid.")
     script_type = _type(request.script_type)
     script = _script(request, script_type)
     merged = variables.merge(request.variables, request.variable_values)
@@ -76,6 +108,8 @@ def check(request: LaunchRequest) -> CheckedJob:
         variables=merged,
         environment=variables.environment_of(merged, request.environment),
         files=_files(request.files),
+        assembly_guid=request.assembly_guid or None,
+        assembly_version=request.assembly_version if request.assembly_guid else None,
     )
 
 
@@ -110,6 +144,9 @@ def _script(request: LaunchRequest, script_type: ScriptType) -> bytes:
         raise Invalid("invalid_script", "The script is not UTF-8 text (in base64 where it says so).") from error
     if not text.strip() or "\0" in text:
         raise Invalid("invalid_script", "The script is empty or holds a NUL character.")
+    if text.encode("utf-8").startswith(SIGNED_START):
+        # The Engine signs the plain script too, with the key that seals orders (signing.sign_script).
+        raise Invalid("invalid_script", "A script does not begin with 'DSSEv1 ': orders are signed in that form.")
     if script_type in _UNIX_LINES:
         text = text.replace("\r\n", "\n")
     script = text.encode("utf-8")

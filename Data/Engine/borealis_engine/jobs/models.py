@@ -33,7 +33,9 @@ class FileUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A quick job (contract 6, upstream-contract 5).
 
-    ``script_content`` is plain text; ``script_content_base64`` the UTF-8 bytes in base64; one of the two. Targets
+    ``script_content`` is plain text; ``script_content_base64`` the UTF-8 bytes in base64; ``assembly_guid`` a stored
+    script, its newest version unless ``assembly_version`` says another; one of the three. ``variable_values`` fill
+    the variables that a stored script declares; ``timeout_seconds`` wins over the script's own. Targets
     add up: hostnames, GUIDs, sites (ids or names), or ``all``. ``run_mode`` is upstream's word for ``context``.
     ``admin_user`` and ``admin_pass`` are upstream's and refused when filled.
     """
@@ -44,6 +46,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     script_name: Annotated[str, Meta(max_length=256)] = ""
     script_path: Annotated[str, Meta(max_length=1024)] = ""
     assembly_guid: Annotated[str, Meta(max_length=128)] = ""
+    assembly_version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     hostnames: _Names = msgspec.field(default_factory=list)
     guids: _Names = msgspec.field(default_factory=list)
     sites: Annotated[list[_SiteKey], Meta(max_length=1000)] = msgspec.field(default_factory=list)

@@ -1,7 +1,9 @@
 """What jobs needs of the rooms below, as Protocols."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+from borealis_engine.operators.permissions import Principal
 
 
 class Target(Protocol):
@@ -40,3 +42,46 @@ class Targets(Protocol):
 
     async def site_ids(self, sites: frozenset[int] | None, names: Sequence[str]) -> list[int]:
         """The ids of sites by name. Raises ``NotFound`` (``site_not_found``)."""
+
+
+class StoredScript(Protocol):
+    """One version of a script that is kept in the library."""
+
+    @property
+    def guid(self) -> str:
+        """Which script."""
+
+    @property
+    def version(self) -> int:
+        """Which version of it."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def type(self) -> str:
+        """What interprets it."""
+
+    @property
+    def script(self) -> str:
+        """Its text."""
+
+    @property
+    def variables(self) -> list[dict[str, Any]]:
+        """What it asks for, with defaults, as ``variables.merge`` takes them."""
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """``{"file_name", "size", "mime_type", "data"}``, data in base64."""
+
+    @property
+    def timeout_seconds(self) -> int:
+        """How long it may take."""
+
+
+class Scripts(Protocol):
+    """Finds stored scripts; implemented by ``library.ScriptLibrary``."""
+
+    async def script_to_run(self, principal: Principal, guid: str, version: int | None) -> StoredScript:
+        """The newest version, or the one asked for. Raises ``NotFound``, ``Forbidden`` or ``Invalid``."""

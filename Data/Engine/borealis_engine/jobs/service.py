@@ -17,9 +17,9 @@ from borealis_engine.core.errors import Conflict, Forbidden, NotFound, TooLarge
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.dispatch import Dispatcher
-from borealis_engine.jobs.checks import CheckedJob, check
+from borealis_engine.jobs.checks import CheckedJob, check, fill_in
 from borealis_engine.jobs.models import MAX_TARGETS, Launched, LaunchedRun, LaunchRequest
-from borealis_engine.jobs.ports import Target, Targets
+from borealis_engine.jobs.ports import Scripts, Target, Targets
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database
@@ -49,6 +49,7 @@ class JobService:
         signing: SigningService,
         activity: ActivityService,
         dispatcher: Dispatcher,
+        scripts: Scripts,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -57,6 +58,7 @@ class JobService:
         self._signing = signing
         self._activity = activity
         self._dispatcher = dispatcher
+        self._scripts = scripts
         self.history = ActivityHistory(db=db, activity=activity, clock=clock)
 
     async def launch(self, principal: Principal, request: LaunchRequest, *, address: str = "") -> Launched:
@@ -65,10 +67,13 @@ class JobService:
         Answers as soon as job, runs, sealed orders and audit entries are on disk; what follows is in the runs.
 
         Raises:
-            Invalid, NotFound, Forbidden, TooLarge: see ``checks.check`` and ``devices.targets``; and ``Forbidden``
-                ``device_revoked`` or ``device_quarantined`` naming the devices.
+            Invalid, NotFound, Forbidden, TooLarge: see ``checks.check``, ``checks.fill_in``, ``devices.targets`` and
+                ``library``; and ``Forbidden`` ``device_revoked`` or ``device_quarantined`` naming the devices.
             Unavailable: the database is gone, or too many runs are alive.
         """
+        if request.assembly_guid:
+            wanted = request.assembly_guid, request.assembly_version
+            request = fill_in(request, await self._scripts.script_to_run(principal, *wanted))
         job = check(request)
         targets = await self._targets(principal, request)
         first = await self._activity.take_numbers(len(targets))
@@ -180,6 +185,8 @@ class JobService:
             variables=job.variables,
             environment=job.environment,
             files=job.files,
+            assembly_guid=job.assembly_guid,
+            assembly_version=job.assembly_version,
         )
         runs = [
             LiveRun(
@@ -264,6 +271,8 @@ def _delete_history(
 
 def _audit(principal: Principal, content: JobContent, runs: Sequence[LiveRun], address: str) -> list[AuditEntry]:
     common = {"job_id": content.id, "script": content.script_name, "sha256": content.script_sha256}
+    if content.assembly_guid is not None:
+        common |= {"assembly_guid": content.assembly_guid, "assembly_version": str(content.assembly_version)}
     if len(runs) <= AUDIT_EACH:
         return [
             AuditEntry(

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from borealis_engine.audit.store import record
 from borealis_engine.core.errors import Conflict, Forbidden, Invalid
-from borealis_engine.operators import credential_store, second_factor, store
+from borealis_engine.operators import credential_store, passkey_store, second_factor, store
 from borealis_engine.operators.ground import Ground, deed
 from borealis_engine.operators.models import OWNER_NAME, Account
 from borealis_engine.operators.passwords import check_new_password
@@ -173,7 +173,8 @@ class Accounts:
             store.change_user(connection, user.account.id, now, password_hash=hashed)
             return {
                 "sessions_ended": credential_store.end_sessions(connection, user.account.id),
-                "credentials_ended": credential_store.delete_tokens(connection, user.account.id),
+                "credentials_ended": credential_store.delete_tokens(connection, user.account.id)
+                + passkey_store.remove_all(connection, user.account.id),
             }
 
         return await self._changed(principal, username, "user.reset_password", change, peer=peer)
@@ -191,7 +192,11 @@ class Accounts:
             if user.account.id == principal.operator_id:
                 raise Conflict("own_account", "Turn your own second factor off at /api/auth/mfa/disable.")
             second_factor.clear(connection, user.account.id, now)
-            return {"sessions_ended": credential_store.end_sessions(connection, user.account.id)}
+            # Who lost the telephone lost what is on it; a passkey signs in by itself.
+            return {
+                "sessions_ended": credential_store.end_sessions(connection, user.account.id),
+                "passkeys_ended": passkey_store.remove_all(connection, user.account.id),
+            }
 
         return await self._changed(principal, username, "user.mfa_reset", change, peer=peer)
 

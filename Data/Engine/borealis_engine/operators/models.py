@@ -97,3 +97,15 @@ class TotpOffer:
 
     secret: str
     otpauth_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRow:
+    """One passkey as its owner sees it. ``backed_up``: synchronised between devices."""
+
+    id: str
+    name: str
+    created_at: float
+    last_used_at: float | None
+    backed_up: bool
+    aaguid: str

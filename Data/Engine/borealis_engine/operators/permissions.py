@@ -23,6 +23,8 @@ class Permission(StrEnum):
     ENROLMENT_DECIDE = "enrolment.decide"
     RUNS_READ = "runs.read"
     RUNS_START = "runs.start"
+    SCRIPTS_READ = "scripts.read"
+    SCRIPTS_EDIT = "scripts.edit"
     SITES_READ = "sites.read"
     SITES_EDIT = "sites.edit"
     OPERATORS_MANAGE = "operators.manage"
@@ -30,13 +32,25 @@ class Permission(StrEnum):
     SERVER_READ = "server.read"
     SERVER_MANAGE = "server.manage"
     SELF = "self"
-    """One's own account, sessions and tokens."""
+    """One's own account, sessions, tokens, and what one saves for oneself."""
 
 
 _VIEWER: Final = frozenset(
-    {Permission.DEVICES_READ, Permission.RUNS_READ, Permission.SITES_READ, Permission.SELF, Permission.ENROLMENT_READ}
+    {
+        Permission.DEVICES_READ,
+        Permission.RUNS_READ,
+        Permission.SITES_READ,
+        Permission.SCRIPTS_READ,
+        Permission.SELF,
+        Permission.ENROLMENT_READ,
+    }
 )
-_OPERATOR: Final = _VIEWER | {Permission.DEVICES_EDIT, Permission.RUNS_START, Permission.ENROLMENT_DECIDE}
+_OPERATOR: Final = _VIEWER | {
+    Permission.DEVICES_EDIT,
+    Permission.RUNS_START,
+    Permission.ENROLMENT_DECIDE,
+    Permission.SCRIPTS_EDIT,
+}
 PERMISSIONS: Final[dict[OperatorRole, frozenset[Permission]]] = {
     OperatorRole.VIEWER: _VIEWER,
     OperatorRole.OPERATOR: _OPERATOR,

@@ -18,6 +18,7 @@ from borealis_engine.operators.accounts import Accounts
 from borealis_engine.operators.first_operator import FirstOperator, OwnerToken
 from borealis_engine.operators.ground import CredentialCache, Ground
 from borealis_engine.operators.models import OWNER_PREFIX, TOKEN_PREFIX, SignedIn
+from borealis_engine.operators.passkeys import Passkeys
 from borealis_engine.operators.passwords import PasswordHashing
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.operators.personal_tokens import PersonalTokens
@@ -38,6 +39,7 @@ class OperatorService:
         sign_in: passwords and codes, and what is confirmed with them.
         sessions: who is signed in, and signing out.
         second_factor: TOTP and recovery codes.
+        passkeys: WebAuthn, which stands for both factors.
         accounts: operators as Admins manage them.
         tokens: personal access tokens.
         owner: the token of the Engine's own machine.
@@ -63,6 +65,9 @@ class OperatorService:
         self.second_factor = SecondFactor(ground, issuer=settings.mfa_issuer)
         self.sessions = Sessions(ground)
         self.sign_in = SignIn(ground, self.second_factor, self.sessions, metrics)
+        self.passkeys = Passkeys(
+            ground, self.sign_in, self.sessions, url=settings.url, issuer=settings.mfa_issuer, metrics=metrics
+        )
         self.accounts = Accounts(ground, self.sign_in.drop_pending)
         self.tokens = PersonalTokens(ground)
         self.first = FirstOperator(ground, self.sessions, url=settings.url)

@@ -123,7 +123,7 @@ class SignIn:
         """
         user_id = require_session(principal)
         check_new_password(new, principal.username)
-        checked = await self._confirm_password(principal, current, peer)
+        checked = await self.confirm_password(principal, current, peer)
         hashed = await self._ground.hashing.hash(new)
         now = self._ground.clock.now()
 
@@ -151,7 +151,7 @@ class SignIn:
             Unauthenticated: ``invalid_credentials``.
         """
         require_session(principal)
-        await self._confirm_password(principal, password, peer)
+        await self.confirm_password(principal, password, peer)
         return await self._second_factor.offer(principal)
 
     async def remove_second_factor(self, principal: Principal, password: str, code: str, *, peer: str) -> None:
@@ -164,7 +164,7 @@ class SignIn:
             Unauthenticated: ``invalid_credentials`` or ``invalid_code``.
         """
         user_id = require_session(principal)
-        await self._confirm_password(principal, password, peer)
+        await self.confirm_password(principal, password, peer)
         await self._second_factor.require_enabled(user_id)
         code_key, network = f"code:{user_id}", peer_key(peer)
         self._begin(code_key, network)
@@ -180,8 +180,14 @@ class SignIn:
         for token_hash in [key for key, pending in self._pending.items() if pending.user_id == user_id]:
             self._pending.pop(token_hash, None)
 
-    async def _confirm_password(self, principal: Principal, password: str, peer: str) -> str:
-        """Check the password of who is signed in already; gives the hash it was checked by."""
+    async def confirm_password(self, principal: Principal, password: str, peer: str) -> str:
+        """Check the password of who is signed in already; gives the hash it was checked by.
+
+        Raises:
+            Forbidden: ``session_required``.
+            RateLimited: too many wrong passwords.
+            Unauthenticated: ``invalid_credentials``.
+        """
         user_id = require_session(principal)
         name, network = _name_key(principal.username), peer_key(peer)
         self._begin(name, network)

@@ -2,7 +2,21 @@
 
 from typing import Final
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from borealis_engine.storage.metadata import metadata
 
@@ -67,6 +81,23 @@ recovery_codes: Final = Table(
     Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("code_hash", String(64), primary_key=True),
     Column("used_at", Float, nullable=True),
+)
+user_passkeys: Final = Table(
+    "user_passkeys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    # base64url of at most 1023 bytes; public keys are in COSE form.
+    Column("credential_id", String(1400), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("aaguid", String(36), nullable=False),
+    Column("backed_up", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_used_at", Float, nullable=True),
+    UniqueConstraint("credential_id", name="uq_user_passkeys_credential_id"),
+    Index("ix_user_passkeys_user_id", "user_id"),
 )
 setup_links: Final = Table(
     "setup_links",

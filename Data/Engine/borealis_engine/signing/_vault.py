@@ -41,22 +41,22 @@ class Vault:
         return f"Vault({self.public.key_id})"
 
 
-def open_vault(folder: Path, *, existed: bool) -> Vault | None:
+def open_vault(folder: Path, *, newest: str) -> Vault | None:
     """Read the key in ``folder``; None where there has never been one.
 
     Args:
         folder: ``Certificates/Code-Signing``.
-        existed: other files prove that there was a key.
+        newest: id of the key that the last rotation named; empty where there was none.
 
     Raises:
-        Fatal: torn, unreadable, or gone while its public half is still there. A new key is never made then:
-            no device would trust it.
+        Fatal: torn, unreadable, another Engine's, or gone while its public half is still there. A new key is never
+            made then: no device would trust it.
     """
     path, public_path = folder / KEY_FILE, folder / PUBLIC_FILE
     try:
         pem = path.read_text("ascii")
     except FileNotFoundError:
-        if existed or public_path.exists():
+        if newest or public_path.exists():
             raise Fatal(
                 "signing_key_missing",
                 f"The script-signing key {path} is gone, but files beside it show that there was one. Restore it from "
@@ -70,7 +70,11 @@ def open_vault(folder: Path, *, existed: bool) -> Vault | None:
     except ValueError as error:
         raise _unusable(path, "is torn or is not an Ed25519 key in PKCS8 PEM form") from error
     _keep_private(path)
-    if not public_path.exists() or public_path.read_bytes() != key.public.spki:
+    public = _read_public(public_path)
+    # A rotation that was cut off leaves the new key beside the old public half; any other pair was never one.
+    if public is not None and public != key.public and key.public.key_id != newest:
+        raise _unusable(path, f"is another key than the one in use, {public.key_id}, which {public_path.name} holds")
+    if public != key.public:
         write_atomic(public_path, key.public.spki, mode=0o644)
     return Vault(key)
 
@@ -121,6 +125,13 @@ def promote_successor(folder: Path, successor: Vault) -> None:
 def discard_successor(folder: Path) -> None:
     """Forget a next key whose statement never reached the disk."""
     (folder / NEXT_FILE).unlink(missing_ok=True)
+
+
+def _read_public(path: Path) -> VerifyKey | None:
+    try:
+        return VerifyKey.from_spki(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _keep_private(path: Path) -> None:

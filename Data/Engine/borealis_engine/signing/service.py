@@ -59,7 +59,14 @@ class SigningService:
         return envelope.seal(payload_type, payload, self._signer)
 
     def sign_script(self, script: bytes) -> str:
-        """Upstream's plain signature over the script bytes, base64. It binds nothing else (upstream-contract 5)."""
+        """Upstream's plain signature over the script bytes, base64. It binds nothing else (upstream-contract 5).
+
+        Raises:
+            ValueError: the script is what an envelope would sign. Whoever may run a script on one device could have
+                an order for another one signed that way, or a statement that makes devices trust other keys.
+        """
+        if script.startswith(envelope.SIGNED_START):
+            raise ValueError("a script must not be what an envelope signs")
         return base64s.encode(self._signer.sign(script))
 
     def statement_for_devices(self) -> list[dict[str, Any]]:
@@ -100,7 +107,7 @@ class SigningService:
 
     def _open(self) -> None:
         self._chain = load_chain(self._folder)
-        vault = _vault.open_vault(self._folder, existed=bool(self._chain.statements))
+        vault = _vault.open_vault(self._folder, newest=self._chain.newest_key_id)
         if vault is None:
             vault = _vault.create_vault(self._folder, self._randomness)
             log.info("made the first script-signing key", key_id=vault.public.key_id)

@@ -11,8 +11,11 @@ from sqlalchemy import Engine
 from borealis_engine.core.errors import Fatal
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine) -> bool:
     """Run the migrations that are missing, each in a transaction.
+
+    Returns:
+        Whether the database was new: nothing had been in it.
 
     Raises:
         Fatal: the database was written by a newer version, or is not ours.
@@ -31,3 +34,4 @@ def migrate(engine: Engine) -> None:
     with engine.connect().execution_options(borealis_write=True) as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    return current is None

@@ -135,7 +135,7 @@ async def test_me_tells_who_is_calling_and_what_they_may_do(rest: Rest) -> None:
     vera = await rest.person("Vera", OperatorRole.VIEWER, sites=frozenset({site}))
     body = (await vera.get("/api/auth/me")).json()
     assert (body["username"], body["role"], body["sites"], body["via"]) == ("Vera", "Viewer", [site], "session")
-    assert body["permissions"] == ["devices.read", "enrolment.read", "runs.read", "sites.read", "self"]
+    assert body["permissions"] == ["devices.read", "enrolment.read", "runs.read", "scripts.read", "sites.read", "self"]
     assert body["csrf"] == vera.headers["X-Borealis-CSRF"]
     program = await rest.token("ada", Permission.SELF)
     body = (await program.get("/api/auth/me")).json()

@@ -17,6 +17,7 @@ from borealis_engine.audit.tables import audit_log
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.dispatch import Dispatcher
 from borealis_engine.jobs import JobService, LaunchRequest
+from borealis_engine.library import ScriptLibrary
 from borealis_engine.operators.permissions import OperatorRole, Principal
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, metadata
@@ -77,6 +78,7 @@ async def make_bench(folder: Path, db: Database, devices: FakeDevices, link: Fak
         signing=signing,
         activity=activity,
         dispatcher=dispatcher,
+        scripts=ScriptLibrary(db=db, clock=clock, randomness=FakeRandomness("library"), feed=feed),
     )
     await dispatcher.start()
     return Bench(folder, clock, db, devices, link, feed, activity, dispatcher, service, signing)

@@ -19,7 +19,7 @@ from borealis_engine.gateway.budget import TokenBucket
 from borealis_engine.gateway.handshake import check_context, read_knock
 from borealis_engine.gateway.hello import read_hello
 from borealis_engine.gateway.operator_socket import may_hear
-from borealis_engine.gateway.rules import EVENT_RULES, FEED_PERMISSIONS, Verdict, judge
+from borealis_engine.gateway.rules import EVENT_RULES, FEED_PERMISSIONS, OF_NO_SITE, Verdict, judge
 from borealis_engine.operators.permissions import PERMISSIONS, OperatorRole, Permission, Principal
 from borealis_wire.events import OperatorEvent, RunContext
 
@@ -160,7 +160,7 @@ def test_nobody_hears_what_they_may_not_read(kind: str, role: OperatorRole) -> N
         change = Change(kind, {}, GUID, site, "run-1")
         may = FEED_PERMISSIONS[kind] in permissions
         assert may_hear(change, free, permissions, {"run-1"}) == may
-        assert may_hear(change, limited, permissions, {"run-1"}) == (may and site == 1)
+        assert may_hear(change, limited, permissions, {"run-1"}) == (may and (site == 1 or kind in OF_NO_SITE))
         assert not may_hear(change, free, frozenset(), {"run-1"})
         if kind == OperatorEvent.RUN_OUTPUT:
             assert not may_hear(change, free, permissions, set())

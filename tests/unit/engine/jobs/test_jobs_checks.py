@@ -43,6 +43,7 @@ def test_a_script_saved_on_windows_runs_on_unix() -> None:
         ({"script_content": " \n"}, "invalid_script"),
         ({"script_content": "a\0b"}, "invalid_script"),
         ({"script_content": "\ud800"}, "invalid_script"),
+        ({"script_content": "DSSEv1 32 application/vnd.borealis.job+json 2 {}"}, "invalid_script"),
         ({"script_type": "perl"}, "unsupported_script_type"),
         ({"script_type": "ansible"}, "unsupported_script_type"),
         ({"context": "root"}, "invalid_context"),

@@ -10,7 +10,7 @@ from tests.fakes.fake_randomness import FakeRandomness
 from borealis_engine.core.errors import Fatal
 from borealis_engine.signing import SigningService, _vault, statements
 from borealis_wire import base64s
-from borealis_wire.envelope import JOB_TYPE, KEYS_TYPE, open_envelope
+from borealis_wire.envelope import JOB_TYPE, KEYS_TYPE, open_envelope, pre_authentication_encoding
 from borealis_wire.keys import VerifyKey
 from borealis_wire.orders import parse_keys
 from borealis_wire.refusal import Refused
@@ -144,3 +144,10 @@ async def test_upstreams_plain_signature_holds_over_the_script(tmp_path: Path) -
     signature = base64s.decode(service.sign_script(b"echo"))
     assert service.current_public.verifies(signature, b"echo")
     assert not service.current_public.verifies(signature, b"echo ")
+
+
+async def test_rejects_a_script_that_is_what_an_envelope_signs(tmp_path: Path) -> None:
+    """Else whoever may run a script somewhere has orders for other devices signed."""
+    service = await started(tmp_path)
+    with pytest.raises(ValueError, match="envelope"):
+        service.sign_script(pre_authentication_encoding(KEYS_TYPE, b"{}"))
