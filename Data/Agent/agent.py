@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["AgentHttpClient", "main"]
 
 HERE = Path(__file__).resolve().parent
+_CODE_OPTIONS = frozenset({"--installer-code", "--enrollment-code"})
 
 
 def __getattr__(name: str) -> Any:
@@ -47,6 +48,27 @@ def build_id(here: Path) -> str:
     return name if len(name) == 16 and all(char in "0123456789abcdef" for char in name) else "source"
 
 
+def without_code(words: Sequence[str]) -> tuple[list[str], str]:
+    """A command line without ``--installer-code`` (``--enrollment-code``), and the code that stood there; pure."""
+    kept: list[str] = []
+    code = ""
+    given = iter(words)
+    for word in given:
+        name, equals, value = word.partition("=")
+        if name in _CODE_OPTIONS:
+            code = value if equals else next(given, "")
+        else:
+            kept.append(word)
+    return kept, code
+
+
+def _hide_code() -> None:
+    """Every account of a machine may read command lines; an environment is its process's own (threats 7)."""
+    words, code = without_code(sys.orig_argv)
+    if code and os.name == "posix":
+        os.execve(sys.executable, words, {**os.environ, "BOREALIS_INSTALLER_CODE": code})  # noqa: S606  no shell
+
+
 def _find_packages() -> None:
     """Our packages lie beside this file, and the shared ones beside its folder."""
     for folder in (HERE.parent / "Shared", HERE):
@@ -55,4 +77,5 @@ def _find_packages() -> None:
 
 
 if __name__ == "__main__":
+    _hide_code()
     sys.exit(main())

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +74,11 @@ class Executor:
         """
         prepare_temp(self._temp, self._prefix)
         self._spill.prune()
+
+    async def end_remains(self, run_ids: Iterable[str]) -> None:
+        """End what is left of runs that an earlier life of the agent began and did not see the end of."""
+        for run_id in run_ids:
+            await self._starter.end_remains(run_id)
 
     async def watch(self) -> None:
         """Collect what scripts left to us; a supervised task that runs as long as the agent."""
@@ -145,7 +150,8 @@ class Executor:
                 live.close()  # its last output must not wait for watchers: the result follows
                 await self._let_go(script, pumps)
             except TimeoutError:
-                status, reason = RunStatus.TIMED_OUT, f"ended after {order.timeout_seconds or MAX_TIMEOUT_SECONDS} s"
+                seconds = order.timeout_seconds or MAX_TIMEOUT_SECONDS
+                status, reason = RunStatus.TIMED_OUT, f"the script took longer than {seconds} s"
                 await _end(script, pumps)
             except asyncio.CancelledError:
                 cancelled = True

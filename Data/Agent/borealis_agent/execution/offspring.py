@@ -23,6 +23,7 @@ assert sys.platform != "win32"  # so that the other platform's type check passes
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PROC: Final = Path("/proc")
 KILL_PASSES: Final = 200
+NO_LEADER: Final = -1
 _PASS_SECONDS: Final = 0.01
 UNOWNED_SECONDS: Final = 60.0
 
@@ -72,16 +73,22 @@ def members(run: RunIdentity) -> list[int]:
 def _members_without_mark(run: RunIdentity, pids: Iterable[int]) -> list[int]:
     needle = f"BOREALIS_RUN_ID={run.run_id}\0".encode()
     parents: dict[int, int] = {}
-    found: set[int] = set()
+    carrying: set[int] = set()
     for pid in pids:
         fields = _stat(pid)
         if fields is None or fields[0] == "Z":
             continue
         parents[pid] = int(fields[1])
         if int(fields[3]) == run.leader or needle in _environment(pid):
-            found.add(pid)
+            carrying.add(pid)
+    # A script may have been what started this agent: neither it nor what it is below is the run's.
+    above, pid = set(), os.getpid()
+    while pid and pid not in above:
+        above.add(pid)
+        pid = parents.get(pid, 0)
+    found = carrying - above
     while below := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
-        found |= below
+        found |= below - above
     return sorted(found)
 
 
@@ -129,32 +136,37 @@ def send(pid: int, number: int, run: RunIdentity) -> None:
             os.close(handle)
 
 
-async def end_all(run: RunIdentity, *, grace: float) -> None:
-    """End every process of a run: ask, wait up to ``grace`` seconds, then kill until none is left."""
-    for pid in members(run):
+async def end_all(run: RunIdentity, *, grace: float) -> set[int]:
+    """End every process of a run: ask, wait up to ``grace`` seconds, then kill until none is left; gives their pids."""
+    asked = set(members(run))
+    for pid in asked:
         send(pid, signal.SIGTERM, run)
         send(pid, signal.SIGCONT, run)  # one that is stopped would not hear it
     waited, pause = 0.0, _PASS_SECONDS
     while waited < grace and members(run):
         await asyncio.sleep(pause)
         waited, pause = waited + pause, min(0.2, pause * 1.5)  # a look at all processes costs some milliseconds
-    await kill(run, None)
+    return asked | await _kill_all(run)
 
 
-async def kill(run: RunIdentity, only: Iterable[int] | None) -> None:
-    """Kill the processes ``only``, or all of a run until a look finds none: they may go on forking meanwhile."""
-    if only is not None:
-        for pid in only:
-            send(pid, signal.SIGKILL, run)
-        return
+async def _kill_all(run: RunIdentity) -> set[int]:
+    """Kill until a look finds nothing: they may go on forking meanwhile."""
+    killed: set[int] = set()
     for _ in range(KILL_PASSES):
         alive = members(run)
         if not alive:
-            return
-        for pid in alive:
-            send(pid, signal.SIGKILL, run)
+            return killed
+        kill(run, alive)
+        killed.update(alive)
         await asyncio.sleep(_PASS_SECONDS)
     log.error("processes of run %s do not end: %s", run.run_id, members(run))
+    return killed
+
+
+def kill(run: RunIdentity, pids: Iterable[int]) -> None:
+    """Kill processes of a run."""
+    for pid in pids:
+        send(pid, signal.SIGKILL, run)
 
 
 class Orphans:
@@ -164,6 +176,13 @@ class Orphans:
         self.leaders: set[int] = set()
         """Scripts that are waited for by name; never collected here."""
         self._unowned: dict[int, float] = {}
+
+    def collect(self, pids: Iterable[int]) -> None:
+        """Collect processes of a run that has been ended, as far as they became our children."""
+        for pid in pids:
+            if pid not in self.leaders and is_zombie(pid):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
 
     def sweep(self, now: float) -> int:
         """Collect what has ended; gives how many living processes of earlier runs are still our children.

@@ -105,13 +105,15 @@ class PosixScript:
 
     async def end_all(self) -> None:
         """Ask every process of the run to end, then kill what is left."""
+        ended: set[int] = set()
         if sys.platform == "linux":
-            await offspring.end_all(self._run, grace=GRACE_SECONDS)
+            ended = await offspring.end_all(self._run, grace=GRACE_SECONDS)
         else:
             await self._end_group()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_REAP_SECONDS):
                 await self.wait()
+        self._orphans.collect(ended)
         self._orphans.sweep(self._clock.monotonic())
 
     async def end_left_behind(self) -> None:
@@ -125,8 +127,9 @@ class PosixScript:
             left = offspring.left_behind(self._run, pipes)
             if not left:
                 break
-            await offspring.kill(self._run, left)
+            offspring.kill(self._run, left)
             await asyncio.sleep(0.01)
+            self._orphans.collect(left)
             self._orphans.sweep(self._clock.monotonic())
 
     def close(self) -> None:
@@ -192,6 +195,11 @@ class PosixStarter:
         self._busy.set()
         run = offspring.RunIdentity(order.run_id, process.pid, number if marked else 0)
         return PosixScript(process, run, self._orphans, self._clock, _pidfd_of(process.pid))
+
+    async def end_remains(self, run_id: str) -> None:
+        """End what still carries the run's id in its environment: the mark is known to the life that set it alone."""
+        if sys.platform == "linux":
+            await offspring.end_all(offspring.RunIdentity(run_id, offspring.NO_LEADER, 0), grace=GRACE_SECONDS)
 
     async def watch(self) -> None:
         """Collect orphans that have ended, every few seconds while there may be some; costs nothing at rest."""

@@ -64,5 +64,8 @@ class Starter(Protocol):
             OSError: the interpreter cannot be started.
         """
 
+    async def end_remains(self, run_id: str) -> None:
+        """End what a run left that was begun in an earlier life of the agent."""
+
     async def watch(self) -> None:
         """Collect what earlier scripts left to us; runs as long as the agent."""

@@ -180,5 +180,8 @@ class WindowsStarter:
             raise
         return WindowsScript(process, job)
 
+    async def end_remains(self, run_id: str) -> None:
+        """Nothing is left: a job object ends what is in it when its owner dies."""
+
     async def watch(self) -> None:
         """Nothing to collect: job objects end what is in them."""

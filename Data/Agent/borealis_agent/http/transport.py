@@ -159,7 +159,7 @@ class EngineTransport:
                 f"the Engine at {self.base_url} shows a certificate of the pinned CA {pin} that cannot be accepted: "
                 f"{reason}. Nothing was sent",
                 advice="Check this machine's clock, and that the address is one that the Engine's certificate names "
-                "(BOREALIS_PUBLIC_URL on the Engine).",
+                "(BOREALIS_PUBLIC_URL on the Engine). If both are right, somebody may sit in between.",
             )
         return EngineNotTrusted(
             f"refused: {self.base_url} is not the Engine that this device is pinned to. Pinned CA {pin}; seen "

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from borealis_agent.intake.live_run import LiveRun, LiveSink
 from borealis_agent.intake.ports import Door, Rest, Results, Router, Trust
-from borealis_agent.intake.reading import read_told_result, refusal_result, run_id_of
+from borealis_agent.intake.reading import MAX_RUN_ID, read_told_result, refusal_result, run_id_of
 from borealis_agent.outbox import Spool
 from borealis_agent.role_api import JobHandler, JobOutcome, OutputSink, VerifiedJob
 from borealis_agent.trust import verify_cancel, verify_job
@@ -178,6 +178,8 @@ class Intake:
     async def _take_job(self, payload: Any) -> None:
         job = self._verified(payload)
         order = job.order
+        if len(order.run_id) > MAX_RUN_ID:
+            raise Refused(RefusalCode.MALFORMED, "the run id is too long to be reported on")
         self._spool.check(order)
         handler = self._router.job_handler(order.script_type)
         if handler is None and not self._router.hears(EngineEvent.QUICK_JOB_RUN):

@@ -8,20 +8,20 @@ from borealis_wire.messages import JobResult
 from borealis_wire.orders import JobOrder
 from borealis_wire.refusal import Refused
 
-_MAX_RUN_ID: Final = 64
+MAX_RUN_ID: Final = 64
 _COMPLETED: Final = {"completed": RunStatus.SUCCESS, "ok": RunStatus.SUCCESS, "error": RunStatus.FAILED}
 
 
 def run_id_of(payload: Any) -> str:
     """The run that a message claims to be about; empty where it names none. Nothing but a refusal is said by it."""
     value = payload.get("run_id") if isinstance(payload, dict) else None
-    return value if isinstance(value, str) and 1 <= len(value) <= _MAX_RUN_ID else ""
+    return value if isinstance(value, str) and 1 <= len(value) <= MAX_RUN_ID else ""
 
 
 def refusal_result(payload: dict[str, Any], run_id: str, refusal: Refused, now: float) -> JobResult:
     """``quick_job_result`` that tells the Engine why a run will not begin."""
     job_id = payload.get("job_id")
-    usable = isinstance(job_id, int | str) and not isinstance(job_id, bool) and len(str(job_id)) <= _MAX_RUN_ID
+    usable = isinstance(job_id, int | str) and not isinstance(job_id, bool) and len(str(job_id)) <= MAX_RUN_ID
     return JobResult(
         run_id=run_id,
         job_id=job_id if usable and job_id is not None else "",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 import socketio
+from engineio.base_client import connected_clients as engineio_clients
 
 from borealis_agent.core.errors import AgentError, Fatal, Retryable
 from borealis_agent.http import AgentHttpClient
@@ -230,6 +231,7 @@ class Link:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await client.disconnect()
+            _abandon(client)
         if web is not None:
             await web.close()
 
@@ -293,6 +295,15 @@ class Link:
         for answer in list(self._waiting):
             if not answer.done():
                 answer.set_exception(NotConnected("the socket went before the Engine answered"))
+
+
+def _abandon(client: Any) -> None:
+    """What the library keeps of a client that could not say good-bye, because nobody is at the other end any more."""
+    for task in (client.eio.read_loop_task, client.eio.write_loop_task):
+        if task is not None:
+            task.cancel()
+    with contextlib.suppress(ValueError):
+        engineio_clients.remove(client.eio)
 
 
 def _read_refusal(data: Any) -> SocketFailed:

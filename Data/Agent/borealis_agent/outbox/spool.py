@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from borealis_agent.core.ownership import require_own
 from borealis_agent.outbox.disk import Disk
 from borealis_agent.outbox.journal import BegunRun, Journal, open_journal
 from borealis_agent.outbox.outbox import Outbox, OutboxEntry, open_outbox
@@ -217,7 +218,10 @@ def open_spool(
 
     Raises:
         OSError: they can be neither read nor replaced.
+        Fatal: another account owns or may write them: it could make runs that began look as if they had not.
     """
+    for name in ("journal", "outbox"):
+        require_own(folder / name)
     now = clock.now()
     journal = open_journal(folder / "journal", now=now, known_device=known_device, disk=disk)
     return Spool(journal, open_outbox(folder / "outbox", now=now, disk=disk), clock, writer)

@@ -97,13 +97,13 @@ def test_survives_a_foreign_identity_with_a_sentence_instead_of_a_new_one(tmp_pa
 
 @pytest.mark.slow
 def test_a_second_agent_in_one_root_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from borealis_agent import app
+    from borealis_agent.app import program
     from borealis_base.files import exclusive_lock
 
-    monkeypatch.setattr(app, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(program, "LOCK_SECONDS", 0.1)
     settings = load_settings(["--system-service"], {"BOREALIS_ROOT": str(tmp_path)})
     with exclusive_lock(spool_of(settings) / "lock", timeout=1):
-        assert app.run(settings, roles_folder=tmp_path / "Roles", environ={}) == app.PERSON_MUST_ACT
+        assert program.run(settings, roles_folder=tmp_path / "Roles", environ={}) == program.PERSON_MUST_ACT
 
 
 def test_two_agents_that_share_a_root_have_a_journal_each(tmp_path: Path) -> None:

@@ -1,17 +1,19 @@
 """Real scripts in real interpreters: what they see, what they print, how they end, and that nothing is left."""
 
 import asyncio
+import contextlib
 import os
 import stat
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.fakes.jobs import GUID, make_job
 
-from borealis_agent.execution import Executor, Interpreters, RunCancelled, interpreters_for, starter_for
+from borealis_agent.execution import Executor, Interpreters, RunCancelled, interpreters_for, mark, starter_for
 from borealis_agent.role_api import JobFile, JobOutcome
 from borealis_base.clock import SystemClock
 from borealis_wire.events import RunContext, RunStatus, ScriptType
@@ -173,6 +175,23 @@ async def test_survives_nothing_of_a_run_that_times_out(make: MakeExecutor, hide
     assert outcome.exit_code is None
     assert alive_with(f"sleep {marker}") == []
     assert zombies_below_us() == []
+
+
+@pytest.mark.slow
+async def test_survives_nothing_of_a_run_where_the_system_allows_no_marks(
+    make: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def no_marks(_number: int) -> Iterator[bool]:
+        yield False
+
+    monkeypatch.setattr(mark, "marking", no_marks)
+    marker = f"69{os.getpid()}.5"
+    script = f"setsid sleep {marker} & (sleep {marker} &) ; sleep {marker}"
+    outcome = await run(make(), script, timeout=1)
+    assert outcome.status == RunStatus.TIMED_OUT
+    assert alive_with(f"sleep {marker}") == []
+    assert (await run(make(), "echo fine")).stdout == "fine\n"
 
 
 @pytest.mark.slow
@@ -393,3 +412,22 @@ async def test_many_runs_at_once_all_tell_their_own(make: MakeExecutor) -> None:
         tasks = [group.create_task(run(executor, f"echo {n}")) for n in range(12)]
     assert [task.result().stdout for task in tasks] == [f"{n}\n" for n in range(12)]
     assert zombies_below_us() == []
+
+
+@pytest.mark.slow
+async def test_survives_no_script_of_an_earlier_life(make: MakeExecutor) -> None:
+    marker = f"68{os.getpid()}.5"
+    environ = {**os.environ, "BOREALIS_RUN_ID": f"run-{marker}"}
+    script = ["bash", "-c", f"setsid sleep {marker} & exec sleep {marker}"]
+    left = subprocess.Popen(script, env=environ, start_new_session=True)
+    other = subprocess.Popen(["sleep", f"{marker}9"], env={**os.environ, "BOREALIS_RUN_ID": "another"})
+    try:
+        while len(alive_with(f"sleep {marker}")) < 3:
+            await asyncio.sleep(0.01)
+        reaping = asyncio.get_running_loop().run_in_executor(None, left.wait)
+        await make().end_remains([f"run-{marker}"])
+        await reaping
+        assert alive_with(f"sleep {marker}") == [other.pid]
+    finally:
+        other.kill()
+        other.wait()
