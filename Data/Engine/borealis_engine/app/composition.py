@@ -78,8 +78,8 @@ async def build(settings: EngineSettings, *, clock: Clock, randomness: Randomnes
         if await asyncio.to_thread(migrate, db.engine) and any(settings.paths.code_signing.glob("*.key")):
             # Not an error: it may have been moved to another kind of database. But nobody may miss it.
             log.error(
-                "the database is new, and this Engine is not: its devices, operators and history are not there. If they "
-                "should be, stop the Engine and restore the database; else set it up and approve its devices anew"
+                "the database is new, and this Engine is not: its devices, operators and history are not there. If "
+                "they should be, stop the Engine and restore the database; else set it up and approve its devices anew"
             )
         return await _start(settings, db, clock, randomness)
     except SQLAlchemyError as error:
