@@ -10,6 +10,7 @@ from tests.programs.programs import REPOSITORY
 
 MOST_LINES = 500
 MOST_LINES_OF_AN_ENTRY = 150
+GENERATED = "Data/Engine/web-interface/src/api/schema.d.ts"  # from the API document; tests/page holds it to that
 ENTRIES = ("Data/Engine/server.py", "Data/Agent/agent.py", "Data/Agent/role_manager.py", "Data/Bootstrap/start.py")
 
 
@@ -24,6 +25,8 @@ def tracked(*patterns: str) -> Iterator[Path]:
 
 def test_no_source_file_is_a_house_of_its_own() -> None:
     for path in tracked("*.py", "*.ts", "*.tsx"):
+        if path == REPOSITORY / GENERATED:
+            continue
         assert len(path.read_text().splitlines()) <= MOST_LINES, path
     for name in ENTRIES:
         assert len((REPOSITORY / name).read_text().splitlines()) <= MOST_LINES_OF_AN_ENTRY, name

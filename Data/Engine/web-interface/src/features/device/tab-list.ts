@@ -1,0 +1,10 @@
+export const TABS: readonly { value: string; label: string }[] = [
+  { value: "summary", label: "Summary" },
+  { value: "hardware", label: "Hardware" },
+  { value: "storage", label: "Storage" },
+  { value: "network", label: "Network" },
+  { value: "software", label: "Software" },
+  { value: "users", label: "Users" },
+  { value: "activity", label: "Activity" },
+  { value: "roles", label: "Roles" },
+];

@@ -1,0 +1,43 @@
+import type { Device } from "./state";
+
+/** A device for tests. */
+export function sample(given: Partial<Device> = {}): Device {
+  return {
+    address: "",
+    agent_build_id: "",
+    agent_guid: "",
+    agent_hash: "",
+    agent_id: "",
+    connection_endpoint: "",
+    connection_type: "",
+    cpu_percent: null,
+    created_at: 0,
+    created_at_iso: "",
+    description: "",
+    device_type: "",
+    domain: "",
+    duplicate_reason: "",
+    duplicate_suspected: false,
+    external_ip: "",
+    guid: "G",
+    hostname: "pc",
+    internal_ip: "",
+    key_added_at: 0,
+    last_reboot: "",
+    last_seen: 0,
+    last_seen_iso: "",
+    last_user: "",
+    memory_percent: null,
+    operating_system: "",
+    presence: { online: false, contexts: [], last_seen: 0, since: {} },
+    reported_hostname: "",
+    roles: {},
+    site_description: null,
+    site_id: null,
+    site_name: null,
+    ssl_key_fingerprint: "",
+    status: "active",
+    uptime: 0,
+    ...given,
+  };
+}

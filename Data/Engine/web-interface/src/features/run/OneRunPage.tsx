@@ -1,0 +1,117 @@
+import { Button, Group } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { IconBan, IconRefresh } from "@tabler/icons-react";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { useMemo } from "react";
+import { ApiError } from "@/api/errors";
+import { useMay } from "@/app/session";
+import { ButtonLink } from "@/ui/ButtonLink";
+import { EmptyState } from "@/ui/EmptyState";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { Facts } from "@/ui/Facts";
+import { TextLink } from "@/ui/links";
+import { Loading } from "@/ui/Loading";
+import { Page } from "@/ui/Page";
+import { StatusMark } from "@/ui/StatusMark";
+import { TimeAgo } from "@/ui/TimeAgo";
+import { told } from "@/ui/told";
+import { OutputView } from "./OutputView";
+import { cancelRun, runKey, useRun, type Run } from "./queries";
+import { Lasted } from "./RunRows";
+import { isUnderWay, whyOf } from "./states";
+import { useOutput } from "./useOutput";
+
+const route = getRouteApi("/shell/runs/$runId");
+
+/** One script on one device: how it goes or went, and what it said. */
+export function OneRunPage() {
+  const { runId } = route.useParams();
+  const asked = useRun(runId);
+  if (asked.data) return <RunView key={runId} run={asked.data} error={asked.error} />;
+  return (
+    <Page title="Run">
+      {asked.error instanceof ApiError && asked.error.status === 404 ? (
+        <EmptyState
+          title="There is no such run"
+          action={
+            <ButtonLink to="/activity" variant="default" mt="sm">
+              To the activity
+            </ButtonLink>
+          }
+        >
+          Its history was deleted, or the device is in a site that you may not see.
+        </EmptyState>
+      ) : (
+        <ErrorNote error={asked.error} what="The run could not be read" onRetry={() => void asked.refetch()} />
+      )}
+      {asked.isPending ? <Loading /> : null}
+    </Page>
+  );
+}
+
+function RunView({ run, error }: { run: Run; error: unknown }) {
+  const narrow = useMediaQuery("(max-width: 62em)", false, { getInitialValueInEffect: false });
+  const mayStart = useMay("runs.start");
+  const client = useQueryClient();
+  const runs = useMemo(() => [run], [run]);
+  const output = useOutput(runs, run.run_id, run.run_id);
+  const cancel = useMutation({
+    mutationFn: () => cancelRun(run.run_id),
+    onSuccess: () => told("Cancelled. The device ends it now."),
+    onSettled: () => client.invalidateQueries({ queryKey: runKey(run.run_id) }),
+  });
+  const why = whyOf(run);
+  return (
+    <Page
+      fill={!narrow}
+      title={run.script_name || `A ${run.script_type} script`}
+      windowTitle={`${run.script_name || run.script_type} on ${run.device}`}
+      beside={<StatusMark status={run.status} detail={run.cancel_requested && isUnderWay(run.status) ? "being cancelled" : undefined} />}
+      about={
+        <>
+          on{" "}
+          <TextLink to="/devices/$guid" params={{ guid: run.guid }} size="sm" underline="always">
+            {run.device}
+          </TextLink>{" "}
+          · {run.script_type} · {run.context === "system" ? "as system" : "as the signed-in user"} · by {run.created_by} ·{" "}
+          <TextLink to="/jobs/$jobId" params={{ jobId: run.job_id }} size="sm" underline="always">
+            the whole job
+          </TextLink>
+        </>
+      }
+      actions={
+        <>
+          {mayStart && isUnderWay(run.status) && !run.cancel_requested ? (
+            <Button variant="default" c="red" leftSection={<IconBan size={16} aria-hidden />} loading={cancel.isPending} onClick={() => cancel.mutate()}>
+              Cancel
+            </Button>
+          ) : null}
+          {mayStart ? (
+            <ButtonLink to="/run" search={{ again: run.job_id, devices: run.guid }} leftSection={<IconRefresh size={16} aria-hidden />}>
+              Run again
+            </ButtonLink>
+          ) : null}
+        </>
+      }
+    >
+      <ErrorNote error={error} what="This may be out of date: the run could not be read again" />
+      <ErrorNote error={cancel.error} what="The run was not cancelled" />
+      <Facts
+        columns={2}
+        facts={[
+          ["Asked for", <TimeAgo key="asked" at={run.created_at} />],
+          ["Started", run.started_at ? <TimeAgo key="started" at={run.started_at} /> : run.sent_at ? "sent, not started yet" : "not yet"],
+          ["Ended", run.finished_at ? <TimeAgo key="ended" at={run.finished_at} /> : null],
+          ["Took", run.started_at ? <Lasted key="took" run={run} /> : null],
+          ["Exit code", run.exit_code === null ? null : String(run.exit_code)],
+          ["Why", why && run.status !== "Success" ? why : null],
+          ["To be fetched until", run.status === "Pending" ? <TimeAgo key="until" at={run.expires_at} /> : null],
+        ]}
+      />
+      <Group style={{ flex: narrow ? "none" : 1, height: narrow ? "70dvh" : "auto", minHeight: 0 }} align="stretch">
+        <OutputView output={output} runs={runs} only={run.run_id} name={`${run.device}-output`.replaceAll(/[^\w.-]+/g, "_")} />
+      </Group>
+    </Page>
+  );
+}

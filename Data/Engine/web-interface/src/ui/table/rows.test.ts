@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { inHeldOrder, sortRows, withRange } from "./rows";
+
+describe("sorting", () => {
+  it("counts numbers in names, and puts what is missing last in both directions", () => {
+    const rows = ["pc-10", "", "PC-2", "pc-1"];
+    expect(sortRows(rows, (row) => row, false)).toEqual(["pc-1", "PC-2", "pc-10", ""]);
+    expect(sortRows(rows, (row) => row, true)).toEqual(["pc-10", "PC-2", "pc-1", ""]);
+  });
+  it("keeps equal rows as they were", () => {
+    const rows = [{ n: "b", v: 1 }, { n: "a", v: 1 }, { n: "c", v: 0 }];
+    expect(sortRows(rows, (row) => row.v, false).map((row) => row.n)).toEqual(["c", "b", "a"]);
+    expect(sortRows(rows, (row) => row.v, true).map((row) => row.n)).toEqual(["b", "a", "c"]);
+  });
+});
+
+describe("texts that occur often", () => {
+  it("sort as any others, numbers among them included", () => {
+    const rows = Array.from({ length: 40 }, (_, place) => ["v10", "", "v9"][place % 3] ?? "");
+    const sorted = sortRows(rows, (row) => row, false);
+    expect([sorted[0], sorted[12], sorted[13], sorted[14], sorted[26], sorted[27]]).toEqual(["v9", "v9", "v10", "v10", "v10", ""]);
+    expect(sorted.at(-1)).toBe("");
+    expect(sortRows(rows, (row) => row, true)[0]).toBe("v10");
+  });
+});
+
+describe("a held order", () => {
+  it("moves nothing; new rows come last, gone ones go", () => {
+    expect(inHeldOrder(["x", "a", "c"], (row) => row, ["c", "b", "a"])).toEqual(["c", "a", "x"]);
+  });
+});
+
+describe("a range", () => {
+  it("works in both directions and keeps what was selected", () => {
+    expect([...withRange(new Set(["z"]), ["a", "b", "c", "d"], "c", "a")]).toEqual(["z", "a", "b", "c"]);
+    expect([...withRange(new Set(), ["a"], "gone", "a")]).toEqual(["a"]);
+  });
+});
