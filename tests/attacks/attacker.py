@@ -17,13 +17,13 @@ import httpx
 import socketio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.attacks.background import Background
+from tests.fakes.enrolling_device import EnrollingDevice
+from tests.programs.programs import EngineProgram
 
 from borealis_wire.events import CONTEXT_HEADER_VALUES, HEADER_CONTEXT, HEADER_DPOP, Rest, RunContext
 from borealis_wire.keys import SigningKey
 from borealis_wire.messages import EnrolPending, agent_id
-from tests.attacks.background import Background
-from tests.fakes.enrolling_device import EnrollingDevice
-from tests.programs.programs import EngineProgram
 
 _numbers = itertools.count(1)
 
@@ -236,9 +236,7 @@ class RogueDevice(Stranger):
         headers = {HEADER_CONTEXT: CONTEXT_HEADER_VALUES[context]}
         if proof is not None:
             headers[HEADER_DPOP] = proof or self.proof()
-        return self.post(
-            Rest.TOKEN_REFRESH, {"guid": self.guid, "refresh_token": token or self.refresh_token}, headers
-        )
+        return self.post(Rest.TOKEN_REFRESH, {"guid": self.guid, "refresh_token": token or self.refresh_token}, headers)
 
     def online(self, context: RunContext = RunContext.SYSTEM, *, register: bool = True) -> Socket:
         """A live session."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-
 from tests.attacks.background import Background
+from tests.attacks.house import House, a_house
 from tests.attacks.people import Target, engine_set_up
 from tests.programs.programs import EngineProgram
 
@@ -26,3 +26,10 @@ def target(tmp_path_factory: pytest.TempPathFactory, background: Background) -> 
             yield found
     finally:
         engine.stop()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, background: Background) -> Iterator[House]:
+    """An Engine with a real agent. A test that leaves the two apart calls ``house.settled()``."""
+    with a_house(tmp_path_factory.mktemp("house"), background) as found:
+        yield found

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-
 from tests.attacks.attacker import RogueDevice, Socket, Stranger
 from tests.attacks.background import Background
 from tests.programs.programs import EngineProgram

@@ -1,16 +1,16 @@
-"""Threat 4: devices' credentials open no operator's door and the reverse; a Viewer changes nothing; nobody is another."""
+"""Threat 4: devices' credentials open no operator's door, nor the reverse; a Viewer changes nothing."""
 
 from typing import Any, Final
 
 import pytest
-
-from borealis_engine.api.access import Access
-from borealis_wire.events import DeviceEvent, EngineEvent, OperatorEvent, Rest, RunContext
-from borealis_wire.messages import agent_id
 from tests.attacks.attacker import Declined, RogueDevice
 from tests.attacks.people import Person, Target
 from tests.attacks.test_attacks_nobody import addresses
 from tests.programs.programs import wait_for
+
+from borealis_engine.api.access import Access
+from borealis_wire.events import DeviceEvent, EngineEvent, OperatorEvent, Rest, RunContext
+from borealis_wire.messages import agent_id
 
 pytestmark = pytest.mark.slow
 
@@ -107,8 +107,8 @@ def test_rejects_events_of_operators_from_devices_and_the_reverse(
             assert live.call(event, told)["error"] == "unknown_event"
         assert not [name for name, _ in live.heard if name in set(OperatorEvent) - {"quick_job_output"}]
     with admin.socket() as browser:
-        for event in set(DeviceEvent) - {"quick_job_output"}:
-            assert browser.call(event, told)["error"] == "forbidden"
+        for name in set(DeviceEvent) - {"quick_job_output"}:
+            assert browser.call(name, told)["error"] == "forbidden"
         assert browser.call(DeviceEvent.QUICK_JOB_OUTPUT, told)["error"] in {"forbidden", "unknown_event"}
     assert target.owner.get(f"/api/runs/{run}").json()["stdout"] == ""
 
@@ -126,7 +126,9 @@ def test_rejects_a_device_that_speaks_for_another(target: Target, device: RogueD
                 assert answer["ignored"] == "unknown_run"
                 answer = device.post(Rest.SCRIPT_RESULT, {**forged, "run_id": run, "guid": other.guid}, device.bearer)
                 assert answer.json().get("ignored") == "unknown_run", answer.text
-                thief.call(DeviceEvent.QUICK_JOB_OUTPUT, {"run_id": run, "seq": 0, "stream": "stdout", "data": "forged"})
+                thief.call(
+                    DeviceEvent.QUICK_JOB_OUTPUT, {"run_id": run, "seq": 0, "stream": "stdout", "data": "forged"}
+                )
         answer = device.post(Rest.SCRIPT_REQUEST, {"guid": other.guid}, device.bearer)
         assert (answer.status_code, answer.json()["error"]) == (403, "guid_mismatch")
         before = target.owner.get(f"/api/devices/{other.guid}").json()

@@ -9,14 +9,14 @@ from typing import Any, Final
 import aiohttp
 import jwt
 import pytest
+from tests.attacks.attacker import Declined, RogueDevice, Stranger
+from tests.attacks.people import Target
 
 from borealis_engine.api.access import OPT_KEY, Access
 from borealis_engine.api.app import all_handlers
 from borealis_engine.gateway.rules import EVENT_RULES
 from borealis_wire.events import DeviceEvent, EngineEvent, OperatorEvent
 from borealis_wire.keys import SigningKey
-from tests.attacks.attacker import Declined, RogueDevice, Stranger
-from tests.attacks.people import Target
 
 pytestmark = pytest.mark.slow
 

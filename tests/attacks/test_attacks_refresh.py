@@ -4,12 +4,12 @@ import time
 from typing import Any
 
 import pytest
-
-from borealis_wire.events import OperatorEvent, Rest
-from borealis_wire.keys import SigningKey
 from tests.attacks.attacker import RogueDevice
 from tests.attacks.people import Target
 from tests.programs.programs import wait_for
+
+from borealis_wire.events import OperatorEvent, Rest
+from borealis_wire.keys import SigningKey
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,6 @@ from typing import Final
 
 import httpx
 import pytest
-
 from tests.attacks.background import Background
 from tests.attacks.people import PASSWORD, Target, engine_set_up, set_up_body, setup_token_of
 from tests.programs.programs import EngineProgram

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
+from tests.attacks.attacker import RogueDevice
+from tests.attacks.people import Person, Target
+from tests.programs.programs import wait_for
 
 from borealis_engine.api.access import OPT_KEY, Access
 from borealis_engine.api.app import all_handlers
 from borealis_wire.events import DeviceEvent, EngineEvent, OperatorEvent
-from tests.attacks.attacker import RogueDevice
-from tests.attacks.people import Person, Target
-from tests.programs.programs import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,8 @@ def sites(target: Target) -> TwoSites:
         wait_for("the job", lambda: [e for e, _ in live.heard if e == EngineEvent.QUICK_JOB_RUN] or None)
         told = {"run_id": their_run["run_id"], "status": "Success", "stdout": "hello from the south"}
         live.call(DeviceEvent.QUICK_JOB_RESULT, told)
-    both = owner.post("/api/scripts/quick_run", json={**body, "guids": [ours.guid, theirs.guid]}).json()
+    shared = {**body, "script_content": "echo hello to both", "guids": [ours.guid, theirs.guid]}
+    both = owner.post("/api/scripts/quick_run", json=shared).json()
     code = owner.post("/api/admin/enrollment-codes", json={"site_id": south}).json()
     waiting = RogueDevice(target.engine, target.background, hostname="south-waiting")
     assert waiting.knock(code["token"]).status_code == 200
@@ -89,7 +90,8 @@ def reading_routes(sites: TwoSites) -> list[str]:
         rule = handler.opt[OPT_KEY]
         if isinstance(rule, Access) and rule.kind == "operator" and "GET" in handler.http_methods:
             found += [
-                re.sub(r"\{([^:}]+)(?::\w+)?\}", lambda part: str(named[part.group(1)]), path) for path in handler.paths
+                re.sub(r"\{([^:}]+)(?::\w+)?\}", lambda part: str(named.get(part.group(1), 1)), path)
+                for path in handler.paths
             ]
     assert len(found) > 15
     questions = ("device", "hostname", "status", "site_id", "target", "actor", "name")

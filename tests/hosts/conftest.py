@@ -68,7 +68,8 @@ class Hosts:
     def start_engine(self) -> None:
         """Start the Engine in its namespace and wait for it."""
         Program.start(self.engine)
-        wait_for("the Engine", lambda: self.cli("server", "--json", check=False)[0] == 0, log=self.engine.output)
+        started = lambda: self.cli("server", "--json", check=False)[0] == 0  # noqa: E731
+        wait_for("the Engine", started, seconds=60, log=self.engine.output)
 
     def start_agent(self, token: str) -> AgentProgram:
         """Start an agent in the other namespace."""

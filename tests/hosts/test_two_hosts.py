@@ -1,9 +1,11 @@
 """What crosses a real network: enrolment, a run, and a cable that is pulled."""
 
+import subprocess
+import sys
 import time
 
 import pytest
-from tests.hosts.conftest import DEVICE_ADDRESS, Hosts
+from tests.hosts.conftest import DEVICE_ADDRESS, ENGINE_ADDRESS, Hosts
 from tests.programs.programs import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(240)]
@@ -52,3 +54,20 @@ def test_survives_a_pulled_cable_without_losing_the_result(hosts: Hosts) -> None
 
     run = wait_for("the result", ended, seconds=90)
     assert run["stdout"] == "whole\n"
+
+
+def test_rejects_the_owners_token_from_another_host(hosts: Hosts) -> None:
+    """It is for the Engine's own machine: copied to another one it opens nothing, whatever headers go with it."""
+    token = (hosts.engine.root / "Engine" / "Data" / "Secrets" / "cli.token").read_text().strip()
+    code = (
+        "import httpx, sys\n"
+        "for extra in ({}, {'X-Forwarded-For': '127.0.0.1'}, {'X-Real-IP': '::1'}, {'Host': 'localhost:5000'}):\n"
+        "    answer = httpx.get(sys.argv[1] + '/api/devices', verify=sys.argv[2],\n"
+        "                       headers={'Authorization': 'Bearer ' + sys.argv[3], **extra})\n"
+        "    print(answer.status_code)\n"
+    )
+    words = [sys.executable, "-c", code, f"https://{ENGINE_ADDRESS}:5000", str(hosts.engine.ca_file), token]
+    for host, statuses in ((hosts.cable.device, ["401"] * 4), (hosts.cable.engine, ["401"] * 4)):
+        done = subprocess.run(["ip", "netns", "exec", host, *words], capture_output=True, text=True, check=False)
+        assert done.stdout.split() == statuses, done.stdout + done.stderr
+    assert hosts.cli("devices", "--json")[0] == 0, "on the machine itself it is good"

@@ -4,14 +4,18 @@ Each keeps its own folder and ports, is ended by the pid that was started, and s
 that waits for it fails.
 """
 
+import atexit
 import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,7 +54,9 @@ class Program:
 
     def __init__(self, command: list[str], environment: Mapping[str, str], output: Path) -> None:
         self.command = command
-        self.environment = {**base_environment(), **environment}
+        # Each start would compile everything anew, which takes longer than all that a test then does.
+        self.environment = {**base_environment(), "PYTHONPYCACHEPREFIX": bytecode(), **environment}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE")
         self.output = output
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -91,6 +97,14 @@ class Program:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+
+
+@functools.cache
+def bytecode() -> str:
+    """A folder for compiled modules, outside of the checkout, that lasts as long as this process."""
+    folder = tempfile.mkdtemp(prefix="borealis-bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def base_environment() -> dict[str, str]:

@@ -50,7 +50,7 @@ def build_page(layout: Layout, environ: Mapping[str, str]) -> str:
         return "unchanged"
     log = layout.engine.install_log
     work = layout.scratch / "page"
-    _lay_out(layout.page_source, work)
+    lay_out(layout.page_source, work)
     node = find_node(layout, environ)
     _install(work, log, node)
     _run(node, ["run", "build"], work, log)
@@ -99,7 +99,7 @@ def _files(source: Path) -> list[Path]:
     return [path for path in found if path.is_file()]
 
 
-def _lay_out(source: Path, work: Path) -> None:
+def lay_out(source: Path, work: Path) -> None:
     """A copy to build in, so that the checkout stays as it is; installed packages of the last build stay."""
     work.mkdir(parents=True, exist_ok=True)
     for entry in work.iterdir():
@@ -116,13 +116,14 @@ def _lay_out(source: Path, work: Path) -> None:
 
 
 def _install(work: Path, log: Path, node: Node) -> None:
-    """``npm ci``, unless the packages of exactly this lock are there from the last time."""
+    """``npm ci`` of what the build needs, unless the packages of exactly this lock are there from the last time."""
     lock = work / "package-lock.json"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""
     mark = work / "node_modules" / ".borealis-lock"
     if wanted and mark.is_file() and mark.read_text(encoding="ascii") == wanted:
         return
-    _run(node, ["ci", "--no-audit", "--no-fund", "--prefer-offline"], work, log)
+    # What checks the page (types, linter, tests) is for developers: it would double what is downloaded here.
+    _run(node, ["ci", "--omit=dev", "--no-audit", "--no-fund", "--prefer-offline"], work, log)
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(wanted, encoding="ascii")
 

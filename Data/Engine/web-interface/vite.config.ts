@@ -1,6 +1,6 @@
 import { fileURLToPath, URL } from "node:url";
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 
 export default defineConfig({
   plugins: [react()],
@@ -16,5 +16,4 @@ export default defineConfig({
     cssCodeSplit: false,
     chunkSizeWarningLimit: 700,
   },
-  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"] },
 });

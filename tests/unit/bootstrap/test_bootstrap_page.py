@@ -63,14 +63,14 @@ def test_a_page_is_built_once_and_again_when_its_source_changed(machine: Machine
     assert build_page(machine.layout, machine.environ) == "built"
     assert machine.shown == "one"
     assert build_page(machine.layout, machine.environ) == "unchanged"
-    assert machine.calls == ["ci --no-audit --no-fund --prefer-offline", "run build"]
+    assert machine.calls == ["ci --omit=dev --no-audit --no-fund --prefer-offline", "run build"]
     (machine.source / "page.txt").write_text("two")
     assert build_page(machine.layout, machine.environ) == "built"
     assert machine.shown == "two"
     assert machine.calls[2:] == ["run build"], "the packages of the same lock were there"
     (machine.source / "package-lock.json").write_text('{"new": 1}')
     build_page(machine.layout, machine.environ)
-    assert machine.calls[3:] == ["ci --no-audit --no-fund --prefer-offline", "run build"]
+    assert machine.calls[3:] == ["ci --omit=dev --no-audit --no-fund --prefer-offline", "run build"]
 
 
 def test_the_whole_environment_reaches_npm_and_its_cache_stays_in_the_root(machine: Machine) -> None:

@@ -85,6 +85,8 @@ export function CommandPalette({ onHelp, onSignOut }: { onHelp: () => void; onSi
       shortcut={["mod + K"]}
       tagsToIgnore={[]}
       scrollable
+      attributes={{ content: { "aria-label": "Find or do" } }}
+      scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}
       maxHeight={440}
       transitionProps={{ duration: 80 }}
       nothingFound="Nothing found. Names, addresses, users and sites of devices are searched."

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import { live } from "@/live/socket";
 import { Output } from "./output";
-import { askOutput, type Run } from "./queries";
+import { askOutput, askRun, type Run } from "./queries";
 import { isUnderWay } from "./states";
 
 /** So many runs are watched live at once (the Engine allows 64 for a page); the others are read when they are over. */
@@ -75,8 +75,9 @@ class Reader {
       if (this.stopped) return;
       output.page(run.run_id, answer.chunks);
       if (answer.done) {
-        // The last words come with the result alone.
-        if (!isUnderWay(run.status)) output.finish(run.run_id, run.stdout, run.stderr);
+        // The last words come with the result alone; a list of runs has none.
+        const whole = (run.has_stdout && !run.stdout) || (run.has_stderr && !run.stderr) ? await askRun(run.run_id) : run;
+        if (!isUnderWay(whole.status)) output.finish(run.run_id, whole.stdout, whole.stderr);
         return;
       }
       if (answer.chunks.length === 0) return;

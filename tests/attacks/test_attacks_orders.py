@@ -1,0 +1,483 @@
+"""Threats 8 to 10: whoever holds the Engine's TLS key (and network place) but not its signing key runs nothing.
+
+A false Engine with the stolen certificate lets the real agent connect, and sends it every forgery there is.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from tests.attacks.fake_engine import FakeEngine
+from tests.attacks.forging import (
+    THIEF,
+    Forger,
+    Payload,
+    cancel_of,
+    keys_statement,
+    mac_signature,
+    order_for,
+    travelling,
+    with_envelope,
+    with_signature,
+)
+from tests.attacks.house import House
+from tests.programs.programs import wait_for
+
+from borealis_wire import base64s
+from borealis_wire.envelope import CANCEL_TYPE, KEYS_TYPE
+from borealis_wire.events import EngineEvent, RunContext, ScriptType
+from borealis_wire.limits import MAX_ENVELOPE_PAYLOAD_BYTES, MAX_SCRIPT_BYTES
+
+pytestmark = pytest.mark.slow
+JOB = EngineEvent.QUICK_JOB_RUN
+
+
+@pytest.fixture(scope="module")
+def ran(house: House) -> Payload:
+    """A job that the real Engine sent and the agent ran, as somebody saw it go by."""
+    house.settled()
+    run_id = house.launch(f"{house.mark('ran')}; echo once >> '{house.loot}/../ledger'")
+    assert house.run_of(run_id)["status"] == "Success"
+    return house.captured(run_id)
+
+
+@pytest.fixture(scope="module")
+def moved(house: House, ran: Payload) -> Payload:
+    """A job that the real Engine sealed for another device."""
+    other = house.device("orders-other")
+    body = {"script_content": house.mark("moved"), "script_type": "bash", "guids": [other.guid]}
+    with house.owner as owner:
+        run_id = owner.post("/api/scripts/quick_run", json=body).json()["results"][0]["run_id"]
+    return house.captured(run_id)
+
+
+@pytest.fixture(scope="module")
+def interactive(house: House, ran: Payload) -> Payload:
+    """A job that the real Engine sealed for the signed-in user's agent of this device."""
+    return house.captured(house.launch(house.mark("interactive"), context="interactive"))
+
+
+@pytest.fixture(scope="module")
+def imposter(house: House, ran: Payload, moved: Payload, interactive: Payload) -> Iterator[FakeEngine]:
+    """The false Engine, with the agent connected to it."""
+    with house.imposter() as found:
+        yield found
+    house.settled()
+
+
+@pytest.fixture(scope="module")
+def forger(house: House) -> Forger:
+    """Makes forgeries for this agent."""
+    return Forger(house.guid, house.signing_key, house.mark)
+
+
+def refused(house: House, imposter: FakeEngine, name: str, job: Any) -> str:
+    """Send a job; the code it is refused with. Fails where its script ran."""
+    answer = imposter.call(JOB, job)
+    assert answer["status"] == "refused", f"{name} was taken: {answer}"
+    assert name not in house.marks()
+    return str(answer["reason"])
+
+
+def dup(sealed: bytes, name: str, value: str) -> bytes:
+    """The same object with a second member of a name it has already."""
+    return sealed[:-1] + f',"{name}":{value}}}'.encode()
+
+
+def test_what_the_engine_would_send_runs(house: House, imposter: FakeEngine, forger: Forger) -> None:
+    """The control: the forgeries below differ from this in one point each."""
+    job = forger.genuine("control")
+    assert imposter.call(JOB, job) == {"status": "accepted"}
+    result = imposter.result_of(job["run_id"])
+    assert (result["status"], "control" in house.marks()) == ("Success", True)
+
+
+FORGERIES: dict[str, tuple[str, Callable[[Forger], Any]]] = {
+    # whose signature
+    "own-key": ("unknown_key", lambda f: f.by_thief("own-key")),
+    "own-key-under-the-engines-id": (
+        "bad_signature",
+        lambda f: with_envelope(
+            f.by_thief("own-key-under-the-engines-id"),
+            signatures=[
+                {
+                    "keyid": f.engine.public.key_id,
+                    "sig": f.by_thief("own-key-under-the-engines-id")["envelope"]["signatures"][0]["sig"],
+                }
+            ],
+        ),
+    ),
+    "key-in-envelope": (
+        "malformed",
+        lambda f: with_envelope(f.by_thief("key-in-envelope"), publicKey=THIEF.public.spki_base64),
+    ),
+    "key-in-signature": (
+        "malformed",
+        lambda f: with_envelope(
+            f.by_thief("key-in-signature"),
+            signatures=[
+                {
+                    **f.by_thief("key-in-signature")["envelope"]["signatures"][0],
+                    "key": THIEF.public.spki_base64,
+                }
+            ],
+        ),
+    ),
+    # no signature
+    "stripped": ("bad_signature", lambda f: with_envelope(f.genuine("stripped"), signatures=[])),
+    "empty-signature": ("bad_signature", lambda f: with_signature(f.genuine("empty-signature"), b"")),
+    "zero-signature": ("bad_signature", lambda f: with_signature(f.genuine("zero-signature"), bytes(64))),
+    "short-signature": ("bad_signature", lambda f: with_signature(f.genuine("short-signature"), bytes(32))),
+    "no-envelope": (
+        "malformed",
+        lambda f: {name: value for name, value in f.genuine("no-envelope").items() if name != "envelope"},
+    ),
+    "null-envelope": ("malformed", lambda f: {**f.genuine("null-envelope"), "envelope": None}),
+    "text-envelope": (
+        "malformed",
+        lambda f: {**f.genuine("text-envelope"), "envelope": json.dumps(f.genuine("text-envelope")["envelope"])},
+    ),
+    "many-signatures": (
+        "too_large",
+        lambda f: with_envelope(
+            f.by_thief("many-signatures"), signatures=f.by_thief("many-signatures")["envelope"]["signatures"] * 50
+        ),
+    ),
+    # another algorithm
+    "alg-none": ("malformed", lambda f: with_envelope(f.genuine("alg-none"), alg="none")),
+    "alg-none-in-signature": (
+        "malformed",
+        lambda f: with_envelope(
+            f.genuine("alg-none-in-signature"),
+            signatures=[{"keyid": f.engine.public.key_id, "sig": "", "alg": "none"}],
+        ),
+    ),
+    "mac-with-public-key": (
+        "bad_signature",
+        lambda f: with_signature(
+            f.genuine("mac-with-public-key"), mac_signature(f.genuine("mac-with-public-key"), f.engine.public.raw)
+        ),
+    ),
+    "sig-alg-outside": (
+        "bad_signature",
+        lambda f: {**with_envelope(f.genuine("sig-alg-outside"), signatures=[]), "sig_alg": "none"},
+    ),
+    # signed, and something else
+    "other-type": ("unsupported_type", lambda f: with_envelope(f.genuine("other-type"), payloadType=CANCEL_TYPE)),
+    "keys-type": ("unsupported_type", lambda f: with_envelope(f.genuine("keys-type"), payloadType=KEYS_TYPE)),
+    "cancel-as-job": (
+        "unsupported_type",
+        lambda f: {**f.genuine("cancel-as-job"), "envelope": cancel_of("x", f.guid, f.engine)["envelope"]},
+    ),
+    "cancel-called-job": (
+        "bad_signature",
+        lambda f: with_envelope(
+            {**f.genuine("cancel-called-job"), "envelope": cancel_of("x", f.guid, f.engine)["envelope"]},
+            payloadType="application/vnd.borealis.job+json",
+        ),
+    ),
+    # for somebody else, or another time
+    "other-device": ("wrong_device", lambda f: f.genuine("other-device", device_guid=str(uuid.uuid4()).upper())),
+    "lower-case-device": ("wrong_device", lambda f: f.genuine("lower-case-device", device_guid=f.guid.lower())),
+    "other-context": ("wrong_context", lambda f: f.genuine("other-context", context=RunContext.INTERACTIVE)),
+    "yesterday": (
+        "expired",
+        lambda f: f.genuine("yesterday", issued_at=time.time() - 90_000, expires_at=time.time() - 3600),
+    ),
+    "just-over": ("expired", lambda f: f.genuine("just-over", issued_at=time.time() - 60, expires_at=time.time() - 1)),
+    "tomorrow": (
+        "not_yet_valid",
+        lambda f: f.genuine("tomorrow", issued_at=time.time() + 3600, expires_at=time.time() + 7200),
+    ),
+    # changed beside the envelope
+    "script": ("digest_mismatch", lambda f: {**f.genuine("x"), "script_content": base64s.encode(b"touch script")}),
+    "script-plain": (
+        "digest_mismatch",
+        lambda f: {**f.genuine("x"), "script_content": "touch script", "script_encoding": "plain"},
+    ),
+    "script-with-bom": (
+        "digest_mismatch",
+        lambda f: {**f.genuine("x"), "script_content": base64s.encode(b"\xef\xbb\xbf" + b"touch script")},
+    ),
+    "file-data": ("digest_mismatch", lambda f: _with_file(f.genuine("file-data"), data=base64s.encode(b"From a file"))),
+    "file-name": ("digest_mismatch", lambda f: _with_file(f.genuine("file-name"), file_name="note2.txt")),
+    "file-path": ("malformed", lambda f: _with_file(f.genuine("file-path"), file_name="../../note.txt")),
+    "file-missing": (
+        "digest_mismatch",
+        lambda f: {**f.genuine("file-missing"), "files": f.genuine("file-missing")["files"][1:]},
+    ),
+    "file-more": (
+        "digest_mismatch",
+        lambda f: {
+            **f.genuine("file-more"),
+            "files": [*f.genuine("file-more")["files"], {"file_name": "bash", "size": 1, "data": "eA=="}],
+        },
+    ),
+    "file-twice": (
+        "malformed",
+        lambda f: {**f.genuine("file-twice"), "files": f.genuine("file-twice")["files"] * 2},
+    ),
+    # changed inside
+    **{
+        f"member-{member}": ("bad_signature", lambda f, m=member, v=value: f.changed_member(f"member-{m}", m, v))  # type: ignore[misc]
+        for member, value in {
+            "device_guid": "6F1C6E1E-7C5B-4B0A-9B35-0C9A5F3E2D10",
+            "context": "interactive",
+            "script_type": "python",
+            "script_sha256": "0" * 64,
+            "timeout_seconds": 0,
+            "expires_at": 2e9,
+            "issued_at": 1e9,
+            "run_id": "another-run",
+            "job_id": 1,
+            "environment": {"LD_PRELOAD": "x.so"},
+            "variables": [],
+            "files": [],
+            "optional": [],
+        }.items()
+    },
+    # written in another way
+    "blank": ("bad_signature", lambda f: f.changed_payload("blank", lambda sealed: sealed.replace(b":", b": ", 1))),
+    "newline": ("bad_signature", lambda f: f.changed_payload("newline", lambda sealed: sealed + b"\n")),
+    "reordered": (
+        "bad_signature",
+        lambda f: f.changed_payload(
+            "reordered", lambda sealed: json.dumps(dict(reversed(json.loads(sealed).items()))).encode()
+        ),
+    ),
+    "escaped": (
+        "bad_signature",
+        lambda f: f.changed_payload("escaped", lambda sealed: sealed.replace(b'"hello"', b'"\\u0068ello"')),
+    ),
+    "key-twice": (
+        "bad_signature",
+        lambda f: f.changed_payload("key-twice", lambda sealed: dup(sealed, "timeout_seconds", "0")),
+    ),
+    # under a signature that is right, and not to be read in two ways
+    "sealed-key-twice": (
+        "malformed",
+        lambda f: f.sealed_bytes("sealed-key-twice", lambda sealed: dup(sealed, "device_guid", '"other"')),
+    ),
+    "sealed-key-escaped-twice": (
+        "malformed",
+        lambda f: f.sealed_bytes("sealed-key-escaped-twice", lambda sealed: dup(sealed, "context\\u0000", '"x"')),
+    ),
+    "sealed-unknown-member": (
+        "malformed",
+        lambda f: f.sealed_bytes("sealed-unknown-member", lambda sealed: dup(sealed, "only_if", '"approved"')),
+    ),
+    "sealed-nan": (
+        "malformed",
+        lambda f: f.sealed_bytes(
+            "sealed-nan", lambda sealed: sealed.replace(b'"timeout_seconds":20', b'"timeout_seconds":NaN')
+        ),
+    ),
+    "sealed-trailing": ("malformed", lambda f: f.sealed_bytes("sealed-trailing", lambda sealed: sealed + b"{}")),
+    "sealed-bom": ("malformed", lambda f: f.sealed_bytes("sealed-bom", lambda sealed: b"\xef\xbb\xbf" + sealed)),
+    "sealed-latin": (
+        "malformed",
+        lambda f: f.sealed_bytes("sealed-latin", lambda sealed: sealed.replace(b"hello", b"h\xe9llo", 1)),
+    ),
+    "sealed-deep": (
+        "malformed",
+        lambda f: f.sealed_bytes("sealed-deep", lambda _: b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    ),
+    "sealed-list": ("malformed", lambda f: f.sealed_bytes("sealed-list", lambda sealed: b"[" + sealed + b"]")),
+    "sealed-empty": ("malformed", lambda f: f.sealed_bytes("sealed-empty", lambda _: b"")),
+    # base64 of another kind
+    "urlsafe": ("malformed", lambda f: _recoded(f.genuine("urlsafe"), lambda text: f"-{text[1:]}")),
+    "line-breaks": (
+        "malformed",
+        lambda f: _recoded(f.genuine("line-breaks"), lambda text: f"{text[:76]}\n{text[76:]}"),
+    ),
+    "blank-in-base64": ("malformed", lambda f: _recoded(f.genuine("blank-in-base64"), lambda text: f" {text}")),
+    "padding-more": ("malformed", lambda f: _recoded(f.genuine("padding-more"), lambda text: f"{text}====")),
+    # size and kind
+    "large-script": (
+        "too_large",
+        lambda f: {**f.genuine("large-script"), "script_content": base64s.encode(b"#" * (MAX_SCRIPT_BYTES + 1))},
+    ),
+    "large-envelope": (
+        "too_large",
+        lambda f: with_envelope(
+            f.genuine("large-envelope"), payload=base64s.encode(b" " * (MAX_ENVELOPE_PAYLOAD_BYTES + 16))
+        ),
+    ),
+    "many-files": (
+        "too_large",
+        lambda f: {
+            **f.genuine("many-files"),
+            "files": [{"file_name": f"f{number}", "data": ""} for number in range(65)],
+        },
+    ),
+    "playbook": ("unsupported_type", lambda f: f.genuine("playbook", script_type=ScriptType.ANSIBLE)),
+    "other-language": (
+        "unsupported_type",
+        lambda f: f.sealed_bytes("other-language", lambda sealed: sealed.replace(b'"bash"', b'"perl"')),
+    ),
+    # not even a job
+    "nothing": ("malformed", lambda _: None),
+    "text": ("malformed", lambda _: "touch text"),
+    "list": ("malformed", lambda f: [f.genuine("list")]),
+    "number": ("malformed", lambda _: 7),
+}
+
+
+def _with_file(job: Payload, **members: Any) -> Payload:
+    first, *more = job["files"]
+    return {**job, "files": [{**first, **members}, *more]}
+
+
+def _recoded(job: Payload, change: Callable[[str], str]) -> Payload:
+    return with_envelope(job, payload=change(job["envelope"]["payload"]))
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_rejects_a_job_that_is_not_what_the_engine_signed_for_us(
+    house: House, imposter: FakeEngine, forger: Forger, name: str
+) -> None:
+    code, make = FORGERIES[name]
+    job = make(forger)
+    assert refused(house, imposter, name, job) == code
+    if isinstance(job, dict) and job.get("run_id"):
+        result = imposter.result_of(job["run_id"])
+        assert (result["status"], result["reason"]) == ("Refused", code)
+        assert f"run {job['run_id']} was refused" in house.agent.log_text()
+
+
+def test_rejects_real_jobs_that_were_moved_or_come_again(
+    house: House, imposter: FakeEngine, ran: Payload, moved: Payload, interactive: Payload
+) -> None:
+    assert refused(house, imposter, "moved", moved) == "wrong_device"
+    assert refused(house, imposter, "interactive", interactive) == "wrong_context"
+    answer = imposter.call(JOB, ran)
+    assert answer == {"status": "refused", "reason": "replayed"}
+    # Upstream's plain signature over the script is the Engine's own, and opens nothing.
+    old_style = {name: value for name, value in ran.items() if name != "envelope"}
+    assert imposter.call(JOB, {**old_style, "run_id": "new"}) == {"status": "refused", "reason": "malformed"}
+    # The outside is not what counts: under another run id it is the same run.
+    answer = imposter.call(JOB, {**ran, "run_id": "another", "job_id": 1, "context": {"run_id": "another"}})
+    assert answer == {"status": "refused", "reason": "replayed"}
+    assert (house.loot.parent / "ledger").read_text() == "once\n"
+
+
+def test_what_stands_beside_the_envelope_is_not_believed(house: House, imposter: FakeEngine, forger: Forger) -> None:
+    """A changed variable, environment, time-out, type or context outside of it changes nothing."""
+    script = f'{house.mark("beside")}; echo "$GREETING $greeting"'
+    said = {"GREETING": "hello", "greeting": "hello"}
+    order = travelling(order_for(house.guid, script, environment=said), script, forger.engine)
+    lies = {
+        **order,
+        "script_type": "python",
+        "environment": {"GREETING": "forged", "greeting": "forged", "PATH": "/nowhere"},
+        "variables": [{"name": "greeting", "value": "forged"}],
+        "timeout_seconds": 1,
+        "run_mode": "current_user",
+        "target_hostname": "another",
+        "admin_user": "root",
+        "context": {"run_id": "other", "scheduled_job_id": 1},
+        "signature": "",
+        "sig_alg": "none",
+        "signing_key": THIEF.public.spki_base64,
+        "script_path": "../../x",
+    }
+    assert imposter.call(JOB, lies) == {"status": "accepted"}
+    result = imposter.result_of(order["run_id"])
+    assert (result["status"], result["job_id"], result["stdout"]) == ("Success", order["job_id"], "hello hello\n")
+
+
+def test_rejects_a_run_twice_however_fast(house: House, imposter: FakeEngine, forger: Forger) -> None:
+    job = forger.genuine("twice")
+    for _ in range(5):
+        imposter.emit(JOB, job)
+    answers = [imposter.call(JOB, job) for _ in range(5)]
+    assert answers == [{"status": "refused", "reason": "replayed"}] * 5
+    wait_for("the one result", lambda: [r for r in imposter.results if r["run_id"] == job["run_id"]] or None)
+    ended = [r for r in imposter.results if r["run_id"] == job["run_id"] and r["status"] != "Refused"]
+    assert len(ended) == 1
+
+
+def test_rejects_cancels_that_are_not_for_this_run(house: House, imposter: FakeEngine, forger: Forger) -> None:
+    script = f"sleep 30; {house.mark('cancelled')}"
+    order = order_for(house.guid, script, timeout_seconds=60)
+    job = travelling(order, script, forger.engine)
+    assert imposter.call(JOB, job) == {"status": "accepted"}
+    real = cancel_of(order.run_id, house.guid, forger.engine)
+    forgeries: list[Any] = [
+        {"run_id": order.run_id},
+        {"run_id": order.run_id, "envelope": None},
+        cancel_of(order.run_id, house.guid, THIEF),
+        {**real, "envelope": {**real["envelope"], "signatures": []}},
+        {**cancel_of("another-run", house.guid, forger.engine), "run_id": order.run_id},
+        cancel_of(order.run_id, str(uuid.uuid4()).upper(), forger.engine),
+        cancel_of(order.run_id, house.guid, forger.engine, issued_at=time.time() - 1000, lasts=10),
+        cancel_of(order.run_id, house.guid, forger.engine, issued_at=time.time() + 1000),
+        job,
+        {**real, "envelope": {**real["envelope"], "payloadType": "application/vnd.borealis.job+json"}},
+        order.run_id,
+        None,
+    ]
+    for forgery in forgeries:
+        imposter.call(EngineEvent.QUICK_JOB_CANCEL, forgery)
+    time.sleep(0.3)
+    assert [r for r in imposter.results if r["run_id"] == order.run_id] == [], "a forged cancel ended the run"
+    imposter.call(EngineEvent.QUICK_JOB_CANCEL, real)
+    assert imposter.result_of(order.run_id)["status"] == "Cancelled"
+    # The same cancel again, and to a run that came after it: it names another run, and does nothing.
+    after = forger.genuine("after-cancel")
+    assert imposter.call(JOB, after) == {"status": "accepted"}
+    imposter.call(EngineEvent.QUICK_JOB_CANCEL, {**real, "run_id": after["run_id"]})
+    assert imposter.result_of(after["run_id"])["status"] == "Success"
+    assert "cancelled" not in house.marks()
+
+
+def test_rejects_new_signing_keys_that_no_trusted_key_vouches_for(
+    house: House, imposter: FakeEngine, forger: Forger
+) -> None:
+    path = house.agent.root / "Agent" / "Borealis" / "Certificates" / "Agent" / "Trusted_Server_Cert" / "trust.json"
+    before = path.read_bytes()
+    forged = keys_statement(THIEF, THIEF, forger.engine)
+    as_engine = json.loads(json.dumps(forged))
+    as_engine["envelope"]["signatures"][0]["keyid"] = forger.engine.public.key_id
+    job = forger.genuine("statement")
+    for statement in (
+        forged,
+        as_engine,
+        {"envelope": {**forged["envelope"], "signatures": []}},
+        {"envelope": {**job["envelope"], "payloadType": KEYS_TYPE}},
+        {"keys": [{"key_id": THIEF.public.key_id, "public_key": THIEF.public.spki_base64}], "revoked": []},
+        THIEF.public.spki_base64,
+        None,
+    ):
+        imposter.call(EngineEvent.SIGNING_KEYS_CHANGED, statement)
+    assert path.read_bytes() == before
+    assert refused(house, imposter, "vouched", forger.by_thief("vouched")) == "unknown_key"
+
+
+def test_rejects_every_other_event_that_could_run_something(house: House, imposter: FakeEngine, forger: Forger) -> None:
+    job = forger.by_thief("other-event")
+    for event in (EngineEvent.VPN_TUNNEL_START, EngineEvent.VPN_TUNNEL_STOP):
+        assert imposter.call(event, {**forger.genuine("other-event"), "command": house.mark("other-event")}) == {
+            "status": "refused",
+            "reason": "unsupported_type",
+        }
+    assert imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_RUN, job) == {"status": "refused", "reason": "unknown_key"}
+    mark = house.mark("other-event")
+    for name in ("exec", "run", "shell", "quick_job_run_now", "script_run", "update", "restart", "eval", "connect"):
+        imposter.emit(name, {"script_content": mark, "command": mark, "code": mark})
+    roles = [{"role": "script_exec_system", "command": mark, "path": f"{house.loot}/x.py", "module": mark}]
+    imposter.emit(EngineEvent.AGENT_CONFIG, {"roles": roles})
+    imposter.emit(EngineEvent.AGENT_CONFIG, {"roles": mark})
+    assert imposter.call(JOB, forger.genuine("still-there")) == {"status": "accepted"}
+    wait_for("the agent to be well", lambda: "still-there" in house.marks() or None)
+    assert "other-event" not in house.marks()
+
+
+def test_nothing_forged_has_run(house: House, imposter: FakeEngine) -> None:
+    """The marks of all of the above: only those of what was as the Engine would send it."""
+    genuine = {"ran", "control", "beside", "twice", "after-cancel", "still-there"}
+    assert genuine <= house.marks()
+    assert house.marks() & {*FORGERIES, "moved", "interactive", "other-event", "cancelled", "vouched"} == set()

@@ -1,0 +1,126 @@
+"""Pictures of every page for ``Docs/images``: light and dark, wide and narrow, with no, one and many devices.
+
+``python -m screenshots FOLDER [--devices 0 1 5000] [--only PATTERN]``. Starts an Engine of its own with the built page;
+of the devices one is real and the others are put into the database, those for a look at a full list.
+"""
+
+import argparse
+import contextlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tests.browser.browsing import (
+    NARROW,
+    WIDE,
+    Desk,
+    Window,
+    desk_at,
+    page_engine,
+    set_up,
+    setup_fragment,
+)
+from tests.page.page_build import built_page
+from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, run_script
+
+TOOLS: Final = Path(__file__).parent
+EMPTY_PLACES: Final = ("/", "/devices", "/enrol", "/sites", "/run", "/activity", "/scripts", "/audit")
+ALL_PLACES: Final = (*EMPTY_PLACES, "/operators", "/server", "/account")
+TABS: Final = ("", "/hardware", "/storage", "/network", "/software", "/users", "/activity", "/roles")
+
+
+def main() -> int:
+    """Parse and take the pictures."""
+    parser = argparse.ArgumentParser(prog="screenshots", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--devices", type=int, nargs="*", default=[0, 1, 5000])
+    parser.add_argument("--only", default="", help="pictures whose name has this pattern in it")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    wanted = re.compile(options.only)
+    for count in options.devices:
+        with tempfile.TemporaryDirectory(prefix="borealis-pictures-") as folder:
+            take(Path(folder), count, options.folder, wanted)
+    return 0
+
+
+def take(work: Path, count: int, into: Path, wanted: re.Pattern[str]) -> None:
+    """All pictures with ``count`` devices."""
+    engine = page_engine(work / "engine", built_page()).start()
+    try:
+        with contextlib.ExitStack() as stack:
+            desk = stack.enter_context(desk_at(engine))
+            if count == 0:
+                shoot(desk, {"setup": setup_fragment(engine)}, f"-{count}", into, wanted, name=None)
+            set_up(engine)
+            if count == 0:
+                shoot(desk, {"sign-in": "/sign-in"}, f"-{count}", into, wanted, name=None)
+            places = {place.strip("/") or "overview": place for place in (ALL_PLACES if count else EMPTY_PLACES)}
+            if count:
+                places |= stack.enter_context(filled(engine, work, count))
+            shoot(desk, places, f"-{count}", into, wanted, name="ada")
+    finally:
+        engine.stop()
+
+
+@contextlib.contextmanager
+def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, str]]:
+    """Devices, runs and a site; gives the addresses that they have."""
+    if count > 1:
+        seed(engine, work, count - 1)
+    agent = AgentProgram(work / "agent", "--installer-code", engine.enrolment_token())
+    try:
+        guid = enrol(engine, agent)
+        with engine.owner() as owner:
+            owner.post("/api/sites", json={"name": "Hamburg", "description": "Head office"}).raise_for_status()
+            (good,) = run_script(owner, "uname -a; df -h; uptime", guids=[guid], script_name="How is it?")
+            run_script(owner, "echo looking; ls /nowhere", guids=[guid], script_name="Look for a folder")
+        device = {f"device-{tab.strip('/') or 'summary'}": f"/devices/{guid}{tab}" for tab in TABS}
+        yield {**device, "job": f"/jobs/{good['job_id']}", "one-run": f"/runs/{good['run_id']}"}
+    finally:
+        agent.stop()
+
+
+def seed(engine: EngineProgram, work: Path, count: int) -> None:
+    """Put devices into the database of the Engine, which restarts for it."""
+    engine.stop()
+    path = ":".join(str(part) for part in (DATA / "Shared", DATA / "Engine", DATA / "Agent", TOOLS))
+    command = ["-m", "fleet", "--root", str(engine.root), "--count", str(count), "--seed-only", str(work / "seeded")]
+    subprocess.run([sys.executable, *command], env={**base_environment(), "PYTHONPATH": path}, check=True)
+    engine.start()
+
+
+def shoot(
+    desk: Desk, places: dict[str, str], suffix: str, into: Path, wanted: re.Pattern[str], *, name: str | None
+) -> None:
+    """Each place, wide and narrow, light and dark; as ``name``, or as nobody."""
+    schemes: tuple[Any, ...] = ("light", "dark")
+    for size in (WIDE, NARROW):
+        for scheme in schemes:
+            pictures = {f"{place}{suffix}-{scheme}-{size[0]}.png": path for place, path in places.items()}
+            chosen = {picture: path for picture, path in pictures.items() if wanted.search(picture)}
+            if not chosen:
+                continue
+            with desk.window(size=size, scheme=scheme) as window:
+                if name is not None:
+                    window.sign_in(name)
+                for picture, path in chosen.items():
+                    picture_of(window, path, into / picture)
+
+
+def picture_of(window: Window, path: str, file: Path) -> None:
+    """One place, when it has come to rest."""
+    page = window.open(path)
+    page.get_by_role("heading", level=1).wait_for()
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)
+    page.screenshot(path=file)
+    print(f"{file.name}: {file.stat().st_size // 1024} kB", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
