@@ -30,7 +30,9 @@ from borealis_wire.keys import VerifyKey
 from fleet.fleet import Fleet
 from fleet.seed import SeededDevice, seed_devices
 
-WARM_UP = 30
+WARM_UP = 50
+SETTLE_SECONDS = 10.0
+"""Both programs have just started: their first inventory, heartbeats and compiled statements are no rest."""
 DISPATCHES = 200
 HEARTBEATS = 6000
 REST_SECONDS = 30.0
@@ -41,6 +43,7 @@ def dispatch_latency(engine: EngineProgram, *, count: int = DISPATCHES) -> list[
     body = json.dumps({"script_content": "true", "script_type": "bash", "all": True})
     headers = {"Authorization": f"Bearer {owner_token(engine)}", "Content-Type": "application/json"}
     took: list[float] = []
+    time.sleep(SETTLE_SECONDS)
     # The standard library's client: a heavier one would be a third of what is measured.
     connection = HTTPSConnection("127.0.0.1", engine.port, context=engine.tls())
     for number in range(WARM_UP + count):
@@ -60,6 +63,7 @@ def dispatch_latency(engine: EngineProgram, *, count: int = DISPATCHES) -> list[
 
 def agent_at_rest(agent: AgentProgram) -> list[Figure]:
     """Memory and processor time of the agent with all its processes, when nothing happens."""
+    time.sleep(SETTLE_SECONDS)
     pids = tree(agent.pid)
     memory = pss_mb(pids)
     share = core_share(pids, REST_SECONDS)
