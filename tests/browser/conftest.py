@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import expect
 from tests.browser.browsing import Desk, desk_at, page_engine, set_up
 from tests.page.page_build import built_page
 from tests.programs.programs import EngineProgram
+
+expect.set_options(timeout=20_000)  # a machine that builds and tests at the same time is slow, not wrong
 
 
 @pytest.fixture(scope="module")
