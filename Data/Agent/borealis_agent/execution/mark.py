@@ -8,6 +8,7 @@ processes. A script that lowers it on purpose hides its processes; orders are si
 
 import contextlib
 import itertools
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,12 @@ assert sys.platform != "win32"  # so that the other platform's type check passes
 _RLIMIT_LOCKS: Final = 10
 _FIRST: Final = 1 << 40
 _LINE: Final = b"Max file locks"
-_numbers = itertools.count(_FIRST)
+_numbers = itertools.count(_FIRST + (secrets.randbits(40) << 20))
+"""From a number of its own on: what another agent of this machine started must never be taken for ours and ended."""
 
 
 def new_mark() -> int:
-    """A mark that no other run of this agent has."""
+    """A mark that no other run has, of this agent or another one on the machine."""
     return next(_numbers)
 
 
