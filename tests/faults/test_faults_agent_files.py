@@ -27,6 +27,7 @@ PUBLIC: Final = f"{IDENTITY}/agent_identity_public.ed25519"
 
 def torn(path: Path) -> None:
     """The second half is gone."""
+    path.chmod(0o600)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
