@@ -75,8 +75,9 @@ class Reader {
       if (this.stopped) return;
       output.page(run.run_id, answer.chunks);
       if (answer.done) {
-        // The last words come with the result alone; a list of runs has none.
-        const whole = (run.has_stdout && !run.stdout) || (run.has_stderr && !run.stderr) ? await askRun(run.run_id) : run;
+        // What the pieces lack (last words, all that was said while the Engine was away) comes with the result alone.
+        // What is known of the run here may be older than its end: without a result in it, the Engine is asked.
+        const whole = run.stdout || run.stderr ? run : await askRun(run.run_id);
         if (!isUnderWay(whole.status)) output.finish(run.run_id, whole.stdout, whole.stderr);
         return;
       }
