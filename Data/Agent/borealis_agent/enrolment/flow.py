@@ -1,7 +1,8 @@
 """Drives an enrolment to its end: lock, code, first contact, ``asking``, and keeping what the Engine gives.
 
 One enrolment serves both agents of a device. Whoever holds the lock enrols; the other waits, and uses the credentials
-that appear. Everything that can be waited out is waited out here, with back-off and jitter, and said in the log.
+that appear. An agent that has no code, or one that was refused, waits without the lock: the other may have a good one.
+Everything that can be waited out is waited out here, with back-off and jitter, and said in the log.
 """
 
 import logging
@@ -37,6 +38,15 @@ LOCK_SECONDS: Final = 180.0
 NO_CODE_SECONDS: Final = 15.0
 
 log = logging.getLogger(__name__)
+
+
+class _CodeRefused(Exception):
+    """The Engine does not take this code, and will not: the lock is given up before anything else is tried."""
+
+    def __init__(self, reading: Reading, offer: Offer) -> None:
+        super().__init__(reading.sentence)
+        self.reading = reading
+        self.offer = offer
 
 
 class EnrolmentFlow:
@@ -98,7 +108,9 @@ class EnrolmentFlow:
         """
         self._before = self._credentials() if anew else None
         lock = self._settings.paths.settings / LOCK_FILE
+        log.info("enrolment: %s; this device's fingerprint is %s", reason, self._identity.fingerprint)
         while True:
+            await self._wait_for_code()
             try:
                 async with process_lock(
                     lock, timeout=LOCK_SECONDS, clock=self._clock, step=1.0, give_up=self._have_appeared
@@ -106,24 +118,26 @@ class EnrolmentFlow:
                     if not held or self._have_appeared():
                         log.info("the other agent of this device has enrolled it; using its credentials")
                         return
-                    await self._until_enrolled(reason)
-                    return
+                    if await self._until_enrolled():
+                        return
+            except _CodeRefused as refused:
+                self._refused.add(refused.offer.digest)
+                await self._wait(refused.reading, refused.offer)
             except TimeoutError:
                 log.info("the other agent of this device is still enrolling it; waiting")
             except OSError as error:
                 log.error("enrolment: %s cannot be locked (%s). Trying again in %.0f s", lock, error, NO_CODE_SECONDS)
                 await self._clock.sleep(NO_CODE_SECONDS)
 
-    async def _until_enrolled(self, reason: str) -> None:
-        log.info("enrolment: %s; this device's fingerprint is %s", reason, self._identity.fingerprint)
-        while True:
-            offer = await self._wait_for_code()
+    async def _until_enrolled(self) -> bool:
+        """Try as long as there is a code; ``False`` when there is none any more."""
+        while (offer := self._best_code()) is not None:
             try:
                 await self._attempt(offer)
-                return
+                return True
             except StartOver as end:
                 if end.reading.outcome is Outcome.CODE_REFUSED:
-                    self._refused.add(offer.digest)
+                    raise _CodeRefused(end.reading, offer) from end
                 await self._wait(end.reading, offer)
             except Retryable as error:
                 await self._wait(Reading(Outcome.BUSY, error.diagnostics(), error.retry_after), offer)
@@ -131,13 +145,12 @@ class EnrolmentFlow:
                 await self._wait(
                     Reading(Outcome.BUSY, f"the credentials cannot be kept on disk ({error})", 30.0), offer
                 )
+        return False
 
-    async def _wait_for_code(self) -> Offer:
+    async def _wait_for_code(self) -> None:
+        """Return when there is a code to enrol with, or when the other agent has enrolled this device."""
         said = -math.inf
-        while True:
-            offer = self._best_code()
-            if offer is not None:
-                return offer
+        while self._best_code() is None and not self._have_appeared():
             if self._clock.monotonic() - said >= REMIND_SECONDS:
                 said = self._clock.monotonic()
                 log.error(
@@ -145,7 +158,7 @@ class EnrolmentFlow:
                     CODE_ADVICE,
                     self._settings.config_path,
                 )
-            await self._clock.sleep(NO_CODE_SECONDS)
+            await self._clock.sleep(NO_CODE_SECONDS / 5)
 
     async def _wait(self, reading: Reading, offer: Offer) -> None:
         backoff = self._backoffs.setdefault(reading.outcome, backoff_for(reading.outcome))

@@ -251,6 +251,26 @@ async def test_both_agents_of_a_device_enrol_once(engine: TlsEngine, tmp_path: P
     assert engine.stolen == 0
 
 
+@pytest.mark.parametrize("bad", ["", "used up"])
+async def test_an_agent_without_a_good_code_does_not_keep_the_other_from_enrolling(
+    engine: TlsEngine, tmp_path: Path, bad: str
+) -> None:
+    async with engine.run():
+        if bad:
+            bad = str(EnrolmentToken(engine.url, "-".join(["DEAD"] * 8), engine.authority.pin))
+        clock = FakeClock(time.time(), auto=True)
+        user = agent(tmp_path, bad, context=RunContext.INTERACTIVE, seed="user", clock=clock)
+        first = asyncio.ensure_future(user.client.ensure_authenticated())
+        while not clock.slept or (bad and not engine.calls):
+            await asyncio.sleep(0.01)  # it is the first, and waits
+        system = agent(tmp_path, engine.token, clock=clock)
+        assert await asyncio.wait_for(system.client.ensure_authenticated(), 10) in engine.access
+        assert await asyncio.wait_for(first, 10) in engine.access
+        await system.client.close()
+        await user.client.close()
+    assert system.client.guid == user.client.guid == GUID
+
+
 async def test_tokens_of_no_more_use_lead_to_a_new_enrolment_with_the_same_key(
     engine: TlsEngine, tmp_path: Path
 ) -> None:
