@@ -103,6 +103,22 @@ def left_behind(run: RunIdentity, pipes: frozenset[str]) -> list[int]:
     return [pid for pid in members(run) if _session(pid) == run.leader or holds(pid, pipes)]
 
 
+def parents_first(pids: Iterable[int]) -> list[int]:
+    """The same processes, each after the one that started it, as far as that is among them.
+
+    A shell whose command is killed goes on with its next one; so it hears of the end before its command does.
+    """
+    parents = {pid: int(fields[1]) for pid in pids if (fields := _stat(pid)) is not None}
+    ordered: dict[int, None] = {}
+    for pid in sorted(parents):
+        line = []
+        while pid in parents and pid not in ordered and pid not in line:
+            line.append(pid)
+            pid = parents[pid]
+        ordered.update(dict.fromkeys(reversed(line)))
+    return list(ordered)
+
+
 def holds(pid: int, pipes: frozenset[str]) -> bool:
     """Whether a process has one of these pipes open."""
     try:
@@ -138,15 +154,15 @@ def send(pid: int, number: int, run: RunIdentity) -> None:
 
 async def end_all(run: RunIdentity, *, grace: float) -> set[int]:
     """End every process of a run: ask, wait up to ``grace`` seconds, then kill until none is left; gives their pids."""
-    asked = set(members(run))
-    for pid in asked:
+    asked = members(run)
+    for pid in parents_first(asked):
         send(pid, signal.SIGTERM, run)
         send(pid, signal.SIGCONT, run)  # one that is stopped would not hear it
     waited, pause = 0.0, _PASS_SECONDS
     while waited < grace and members(run):
         await asyncio.sleep(pause)
         waited, pause = waited + pause, min(0.2, pause * 1.5)  # a look at all processes costs some milliseconds
-    return asked | await _kill_all(run)
+    return {*asked, *await _kill_all(run)}
 
 
 async def _kill_all(run: RunIdentity) -> set[int]:
@@ -165,7 +181,7 @@ async def _kill_all(run: RunIdentity) -> set[int]:
 
 def kill(run: RunIdentity, pids: Iterable[int]) -> None:
     """Kill processes of a run."""
-    for pid in pids:
+    for pid in parents_first(pids):
         send(pid, signal.SIGKILL, run)
 
 

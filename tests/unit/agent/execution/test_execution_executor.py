@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 from tests.fakes.jobs import GUID, make_job
 
-from borealis_agent.execution import Executor, Interpreters, RunCancelled, interpreters_for, mark, starter_for
+from borealis_agent.execution import (
+    Executor,
+    Interpreters,
+    RunCancelled,
+    interpreters_for,
+    mark,
+    offspring,
+    starter_for,
+)
 from borealis_agent.role_api import JobFile, JobOutcome
 from borealis_base.clock import SystemClock
 from borealis_wire.events import RunContext, RunStatus, ScriptType
@@ -231,6 +239,25 @@ async def test_cancelling_ends_the_tree_and_keeps_what_was_printed(make: MakeExe
     assert raised.value.outcome.status == RunStatus.CANCELLED
     assert raised.value.outcome.stdout == "begun\n"
     assert alive_with(f"sleep {marker}") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deaf", ["", "trap '' TERM;"], ids=["asked", "killed"])
+async def test_an_ended_script_begins_nothing_more(
+    make: MakeExecutor, tmp_path: Path, deaf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = offspring.members
+    monkeypatch.setattr(offspring, "members", lambda run: sorted(found(run), reverse=True))  # the worst order
+    after = tmp_path / "after"
+    script = f"{deaf} for n in $(seq 40); do (sleep 61; echo more >> {after}) & done; echo begun; wait"
+    watcher = Watcher()
+    task = asyncio.get_running_loop().create_task(make().run(make_job(script), watcher))
+    while not watcher.pieces:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(RunCancelled):
+        await task
+    assert not after.exists(), after.read_text()
 
 
 @pytest.mark.slow
