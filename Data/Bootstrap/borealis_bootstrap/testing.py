@@ -20,6 +20,7 @@ from borealis_bootstrap.shelf import Shelf
 from borealis_bootstrap.supervision import is_root
 
 SOURCE_FOLDERS: Final = ("Data/Shared", "Data/Agent", "Data/Engine", "Data/Engine/cli", "Data/Bootstrap", "tools", ".")
+WHOLE_TREE: Final = ("--numprocesses=2", "--dist=loadfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,9 @@ def test_python(layout: Layout, progress: Progress, environ: Mapping[str, str]) 
 
 
 def run_tests(layout: Layout, progress: Progress, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
-    """Become pytest over the whole tree, or with the given arguments.
+    """Become pytest over the whole tree, on two processors, or with the given arguments.
 
-    Linters and type checks are tests too (tests/static), so that pytest's closing line tells all of it.
+    Two files of tests at a time and no more: they start whole Engines, browsers and builds. Linters and type checks are tests too (tests/static), so that pytest's closing line tells all of it.
 
     Raises:
         CannotGoOn: a sentence for the person.
@@ -104,7 +105,7 @@ def run_tests(layout: Layout, progress: Progress, environ: Mapping[str, str], ar
     root = is_root()
     install_needs(missing_needs(root=root), progress, root=root)
     python = test_python(layout, progress, environ)
-    become([str(python), "-m", "pytest", *arguments], _environ(layout, environ), folder=layout.checkout)
+    become([str(python), "-m", "pytest", *(arguments or WHOLE_TREE)], _environ(layout, environ), folder=layout.checkout)
 
 
 def run_bench(layout: Layout, progress: Progress, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
