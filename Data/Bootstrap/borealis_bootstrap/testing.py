@@ -96,7 +96,8 @@ def test_python(layout: Layout, progress: Progress, environ: Mapping[str, str]) 
 def run_tests(layout: Layout, progress: Progress, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
     """Become pytest over the whole tree, on two processors, or with the given arguments.
 
-    Two files of tests at a time and no more: they start whole Engines, browsers and builds. Linters and type checks are tests too (tests/static), so that pytest's closing line tells all of it.
+    Two files of tests at a time and no more: they start whole Engines, browsers and builds. Linters and type checks
+    are tests too (tests/static), so that pytest's closing line tells all of it.
 
     Raises:
         CannotGoOn: a sentence for the person.
