@@ -110,11 +110,12 @@ def parents_first(pids: Iterable[int]) -> list[int]:
     """
     parents = {pid: int(fields[1]) for pid in pids if (fields := _stat(pid)) is not None}
     ordered: dict[int, None] = {}
-    for pid in sorted(parents):
-        line = []
-        while pid in parents and pid not in ordered and pid not in line:
-            line.append(pid)
-            pid = parents[pid]
+    for each in sorted(parents):
+        line: list[int] = []
+        above = each
+        while above in parents and above not in ordered and above not in line:
+            line.append(above)
+            above = parents[above]
         ordered.update(dict.fromkeys(reversed(line)))
     return list(ordered)
 
