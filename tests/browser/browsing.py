@@ -124,14 +124,16 @@ class Desk:
     url: str
 
     @contextlib.contextmanager
-    def window(self, *, size: tuple[int, int] = WIDE, scheme: Any = "light", **options: Any) -> Iterator[Window]:
+    def window(
+        self, *, size: tuple[int, int] = WIDE, scheme: Any = "light", zone: str = "UTC", **options: Any
+    ) -> Iterator[Window]:
         """A window with a fresh profile; fails at its end where something went wrong in it."""
         context = self.browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=scheme,
             reduced_motion="reduce",
             locale="en-GB",
-            timezone_id="UTC",
+            timezone_id=zone,
             permissions=["clipboard-read", "clipboard-write"],
             **options,
         )

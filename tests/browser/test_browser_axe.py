@@ -152,4 +152,19 @@ def test_axe_finds_nothing_on_any_page(fleet: dict[str, str], desk: Desk) -> Non
         page.keyboard.press("Control+k")
         expect(page.get_by_role("dialog")).to_be_visible()
         wrong += [f"the command palette: {one}" for one in violations(page, EVERYTHING)]
+        window.open("/devices?older=7d")
+        for name in ("Filters", "Columns and density"):
+            page.get_by_role("button", name=name).click()
+            expect(page.get_by_role("menu")).to_be_visible()
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.evaluate(_AT_REST, scheme)
+                wrong += [f"the menu {name} {scheme}: {one}" for one in violations(page, EVERYTHING)]
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("menu")).to_have_count(0)
+        window.open("/account")
+        page.get_by_role("button", name="Add a passkey").click()
+        expect(page.get_by_role("dialog").get_by_label("Your password")).to_be_visible()
+        page.evaluate(_AT_REST, "dark")
+        wrong += [f"a new passkey: {one}" for one in violations(page, EVERYTHING)]
     assert not wrong, "\n".join(wrong)

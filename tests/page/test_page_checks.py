@@ -64,6 +64,16 @@ def test_it_is_built_small(built: Path) -> None:
     assert total <= MOST_INITIAL_JAVASCRIPT, sorted(seen.items(), key=lambda item: -item[1])
 
 
+def test_what_is_long_has_compressed_copies_beside_it_and_the_first_page_has_none(built: Path) -> None:
+    long = [path for path in (built / "assets").iterdir() if path.suffix in {".js", ".css"}]
+    long = [path for path in long if path.stat().st_size >= 1000]
+    assert long
+    for path in long:
+        assert gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes()) == path.read_bytes()
+        assert path.with_name(f"{path.name}.br").stat().st_size < path.stat().st_size
+    assert not list(built.glob("index.html.*")), "its nonce is put in as it is sent"
+
+
 def test_nothing_stands_in_the_first_page_that_its_policy_forbids(built: Path) -> None:
     index = (built / "index.html").read_text()
     for opening, content in re.findall(r"<script([^>]*)>(.*?)</script>", index, re.DOTALL):

@@ -36,7 +36,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: str, probe: Callable[[], Value | None], *, seconds: float = 20.0, log: Path | None = None) -> Value:
+def wait_for(what: str, probe: Callable[[], Value | None], *, seconds: float = 40.0, log: Path | None = None) -> Value:
     """Ask ``probe`` until it gives something true; fail with the end of ``log`` otherwise."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -133,7 +133,11 @@ class EngineProgram(Program):
     def start(self) -> Self:
         """Start and wait until it answers."""
         super().start()
-        wait_for("the Engine's health", self._healthy, log=self.output)
+        try:
+            wait_for("the Engine's health", self._healthy, seconds=90, log=self.output)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _healthy(self) -> bool:

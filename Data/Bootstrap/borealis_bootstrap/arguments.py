@@ -42,7 +42,7 @@ Borealis: one Engine, an agent on each machine, and signed scripts between them.
                                   the same as services that start with the machine
 
   ./Borealis.sh test [PYTEST ARGUMENTS]
-  ./Borealis.sh bench [--json FILE]
+  ./Borealis.sh bench [--page] [--json FILE]
 
 BOREALIS_ROOT          folder of the runtimes Engine/ and Agent/ (default: this checkout)
 BOREALIS_ENGINE_PORT   the Engine's port (default: 5000)

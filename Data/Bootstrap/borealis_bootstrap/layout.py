@@ -65,6 +65,11 @@ class Runtime:
         return self.folder / "Code"
 
     @property
+    def agent_build(self) -> Path:
+        """The Engine's: the version that agents of this checkout have. It says of others that they are out of date."""
+        return self.code / "agent-build"
+
+    @property
     def environments(self) -> Path:
         """Python environments, one for each lock file and interpreter."""
         return self.folder / "Python"

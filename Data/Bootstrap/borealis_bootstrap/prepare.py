@@ -15,7 +15,7 @@ from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Layout, Runtime, python_in
 from borealis_bootstrap.progress import Progress
 from borealis_bootstrap.shelf import Shelf
-from borealis_bootstrap.staging import code_shelf, stage
+from borealis_bootstrap.staging import code_shelf, name_agent_build, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Prepared:
         before = {code.current(), environments.current()}
         environments.point(self.environment)
         code.point(self.version)
+        if self.runtime.name == "engine":
+            name_agent_build(self.runtime)
         code.prune({self.version, *before})
         environments.prune({self.environment, *before})
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from borealis_base.files import write_atomic
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Runtime
 from borealis_bootstrap.shelf import MARKER, Shelf
@@ -82,6 +83,23 @@ def stage(runtime: Runtime, python: Path) -> str:
     return version
 
 
+def name_agent_build(engine: Runtime) -> None:
+    """Tell the Engine which version the agents of its checkout have, also one that goes on running.
+
+    Beside its code, for a service follows the pointer there and has no other news of an upgrade. A checkout without the
+    agent leaves nothing to go by, and the Engine then goes by what most agents are.
+
+    Raises:
+        OSError: disk full, read-only, no right.
+    """
+    try:
+        version = version_of(Runtime("agent", engine.folder, engine.checkout).sources)
+    except CannotGoOn:
+        engine.agent_build.unlink(missing_ok=True)
+        return
+    write_atomic(engine.agent_build, version.encode() + b"\n", mode=0o644)
+
+
 def _is_whole(folder: Path, runtime: Runtime, version: str) -> bool:
     """Whether a staged version still is what its name says: a torn or edited one is staged again."""
     staged = tuple((name, folder / name) for name, _ in runtime.sources)
@@ -114,4 +132,4 @@ def _compile(folder: Path, runtime: Runtime, python: Path) -> None:
     )
 
 
-__all__ = ["CURRENT", "MARKER", "code_shelf", "files_of", "stage", "version_of"]
+__all__ = ["CURRENT", "MARKER", "code_shelf", "files_of", "name_agent_build", "stage", "version_of"]

@@ -73,6 +73,8 @@ class OperatorEvent(StrEnum):
     UNWATCH_RUN = "unwatch_run"
     MISSED = "missed"
     """To a socket that was too slow: ``{"count"}`` events were dropped; read the state by REST."""
+    RIGHTS_CHANGED = "rights_changed"
+    """To the operator whose role or sites were changed: what was read before may be more or less than they may see."""
 
 
 class RunContext(StrEnum):

@@ -7,7 +7,7 @@ import pytest
 
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Runtime
-from borealis_bootstrap.staging import code_shelf, files_of, stage, version_of
+from borealis_bootstrap.staging import code_shelf, files_of, name_agent_build, stage, version_of
 
 PYTHON = Path(sys.executable)
 
@@ -101,3 +101,27 @@ def test_the_version_names_content_and_place(tmp_path: Path) -> None:
         (folder / name).write_text("same")
     assert version_of((("x", one),)) != version_of((("x", two),))
     assert version_of((("x", one),)) != version_of((("y", one),))
+
+
+def test_the_engine_is_told_which_agents_belong_to_it_and_hears_of_new_ones(runtime: Runtime) -> None:
+    engine = Runtime("engine", runtime.folder.parent / "Engine", runtime.checkout)
+    engine.code.mkdir(parents=True)
+    name_agent_build(engine)
+    first = engine.agent_build.read_text()
+    assert first.strip() == version_of(runtime.sources)
+    assert engine.agent_build.stat().st_mode & 0o777 == 0o644
+    (runtime.checkout / "Data" / "Agent" / "agent.py").write_text("import new")
+    name_agent_build(engine)
+    assert engine.agent_build.read_text().strip() == version_of(runtime.sources) != first.strip()
+    code_shelf(engine).prune(())
+    assert engine.agent_build.exists()
+
+
+def test_a_checkout_without_the_agent_names_no_build(runtime: Runtime) -> None:
+    engine = Runtime("engine", runtime.folder.parent / "Engine", runtime.checkout)
+    engine.code.mkdir(parents=True)
+    name_agent_build(engine)
+    (runtime.checkout / "Data" / "Agent" / "agent.py").unlink()
+    (runtime.checkout / "Data" / "Agent" / "Roles" / "role_One.py").unlink()
+    name_agent_build(engine)
+    assert not engine.agent_build.exists()

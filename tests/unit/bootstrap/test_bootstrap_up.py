@@ -200,6 +200,8 @@ def test_rejects_to_undo_what_an_operator_decided(toy: Toy, status: str, way_out
 def test_new_code_is_taken_into_use_by_the_next_up(toy: Toy) -> None:
     toy.borealis("up", "--detach")
     before = toy.status()
+    told = toy.layout.engine.agent_build
+    assert told.read_text().strip() == before["agent"]["code"]
     source = toy.checkout / "Data" / "Agent" / "agent.py"
     source.write_text(source.read_text() + "# changed\n")
     done = toy.borealis("up", "--detach")
@@ -208,6 +210,7 @@ def test_new_code_is_taken_into_use_by_the_next_up(toy: Toy) -> None:
     assert after["agent"]["code"] != before["agent"]["code"]
     assert after["agent"]["pid"] != before["agent"]["pid"]
     assert after["engine"]["pid"] == before["engine"]["pid"]
+    assert told.read_text().strip() == after["agent"]["code"], "the Engine that goes on running knows of it"
     assert after["agent"]["guid"] == before["agent"]["guid"]
 
 

@@ -96,11 +96,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Which runs an operator wants to see. ``sites`` None: all. Newest first, ids below ``before``."""
+    """Which runs an operator wants to see. ``sites`` None: all. Newest first, ids below ``before``.
+
+    ``since`` and ``until`` (Unix seconds, the latter excluded) are of when runs were asked for. Every word of ``text``
+    is in the name of the script or of the device.
+    """
 
     sites: frozenset[int] | None = None
     device: str = ""
-    status: str = ""
+    statuses: frozenset[str] = frozenset()
+    created_by: str = ""
+    since: float | None = None
+    until: float | None = None
+    text: str = ""
     job_id: str = ""
     before: int | None = None
     limit: int = 100

@@ -227,8 +227,18 @@ def list_runs(conn: Connection, query: RunQuery) -> list[RowMapping]:
     statement = select(*columns).join(jobs, jobs.c.id == runs.c.job_id).where(*_visible(query.sites))
     if query.device:
         statement = statement.where(or_(runs.c.device_guid == query.device, runs.c.hostname == query.device))
-    if query.status:
-        statement = statement.where(runs.c.status == query.status)
+    if query.statuses:
+        statement = statement.where(runs.c.status.in_(sorted(query.statuses)))
+    if query.created_by:
+        statement = statement.where(jobs.c.created_by == query.created_by)
+    if query.since is not None:
+        statement = statement.where(runs.c.created_at >= query.since)
+    if query.until is not None:
+        statement = statement.where(runs.c.created_at < query.until)
+    for word in query.text.split():
+        statement = statement.where(
+            or_(jobs.c.script_name.icontains(word, autoescape=True), runs.c.hostname.icontains(word, autoescape=True))
+        )
     if query.job_id:
         statement = statement.where(runs.c.job_id == query.job_id)
     if query.before is not None:
@@ -266,6 +276,14 @@ def count_since(conn: Connection, since: float) -> list[tuple[int | None, str, i
         .group_by(runs.c.site_id, runs.c.status)
     )
     return [(row[0], row[1], row[2]) for row in conn.execute(query)]
+
+
+def count_between(conn: Connection, sites: frozenset[int] | None, since: float, until: float | None) -> dict[str, int]:
+    """How many runs within ``sites`` began from ``since`` on and before ``until`` (Unix seconds), by status."""
+    query = select(runs.c.status, func.count()).where(runs.c.created_at >= since, *_visible(sites))
+    if until is not None:
+        query = query.where(runs.c.created_at < until)
+    return {row[0]: row[1] for row in conn.execute(query.group_by(runs.c.status))}
 
 
 def prune(conn: Connection, before: float) -> int:

@@ -40,6 +40,7 @@ jobs: Final = Table(
     Column("assembly_guid", String(64), nullable=True),
     Column("assembly_version", Integer, nullable=True),
     Index("ix_jobs_created_at", "created_at"),
+    Index("ix_jobs_created_by", "created_by"),
 )
 
 runs: Final = Table(
@@ -68,6 +69,7 @@ runs: Final = Table(
     Column("reason", Text, nullable=False),
     Index("ix_runs_job_id", "job_id"),
     Index("ix_runs_device_guid_id", "device_guid", "id"),
+    Index("ix_runs_hostname_id", "hostname", "id"),
     Index("ix_runs_status", "status"),
     # All that counts of the last day need: answered without touching rows that hold output.
     Index("ix_runs_created_at", "created_at", "status", "site_id"),

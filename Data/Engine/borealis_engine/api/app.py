@@ -33,6 +33,7 @@ from borealis_engine.api import (
 )
 from borealis_engine.api.access import DevicePrincipal
 from borealis_engine.api.auth_middleware import Caller, Doorkeeper, PlainPaths
+from borealis_engine.api.content_coding import LongAnswers
 from borealis_engine.api.errors import exception_handlers
 from borealis_engine.api.services import Services
 from borealis_engine.core.errors import Unauthenticated
@@ -81,7 +82,7 @@ def create_api(services: Services, *, metrics: Metrics | None = None, extra: Seq
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
         app = Litestar(
             route_handlers=[*all_handlers(), *extra],
-            middleware=[DefineMiddleware(Doorkeeper, services=services)],
+            middleware=[DefineMiddleware(Doorkeeper, services=services), DefineMiddleware(LongAnswers)],
             dependencies={
                 "services": Provide(lambda: services, sync_to_thread=False, use_cache=True),
                 "metrics": Provide(lambda: meter, sync_to_thread=False, use_cache=True),

@@ -1,6 +1,6 @@
 """REST door: the audit log. There is nothing here that changes it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import get
@@ -12,6 +12,9 @@ from borealis_engine.api.services import Services
 from borealis_engine.audit import AuditRow
 from borealis_engine.audit.service import MAX_PAGE
 from borealis_engine.operators.permissions import Permission, Principal
+
+MAX_TIME: Final = 253402300799
+"""The last second of the year 9999."""
 
 
 class AuditView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +50,8 @@ async def list_audit(
     action: Annotated[
         str, Parameter(max_length=512, description="Exactly this action, or a prefix that ends in a dot (`user.`).")
     ] = "",
+    since: Annotated[float | None, Parameter(ge=0, le=MAX_TIME, description="Of then or later.")] = None,
+    until: Annotated[float | None, Parameter(ge=0, le=MAX_TIME, description="Of before then.")] = None,
 ) -> AuditPage:
     """Who did what. An Admin who is limited to sites sees the entries of those sites."""
     rows = await services.audit.list(
@@ -55,6 +60,8 @@ async def list_audit(
         actor=actor or None,
         target=target or None,
         action=action or None,
+        since=since,
+        until=until,
         sites=principal.sites,
     )
     return AuditPage([_view(row) for row in rows], rows[-1].id if len(rows) == limit else None)

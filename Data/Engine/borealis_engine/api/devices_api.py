@@ -9,6 +9,7 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from borealis_engine.api.access import operator
+from borealis_engine.api.content_coding import LONG_ANSWER
 from borealis_engine.api.device_views import (
     AgentView,
     DeviceFull,
@@ -62,7 +63,12 @@ class DeviceDone(msgspec.Struct, frozen=True):
     status: Literal["ok", "deleted"]
 
 
-@get("/api/devices", opt=operator(Permission.DEVICES_READ), responses=errors(404), tags=["devices"])
+@get(
+    "/api/devices",
+    opt={**operator(Permission.DEVICES_READ), **LONG_ANSWER},
+    responses=errors(404),
+    tags=["devices"],
+)
 async def list_devices(
     services: Services,
     principal: Principal,
@@ -80,7 +86,12 @@ async def list_devices(
     return DeviceList([device_view(services.devices, record) for record in found])
 
 
-@get("/api/devices/{guid:str}", opt=operator(Permission.DEVICES_READ), responses=errors(404), tags=["devices"])
+@get(
+    "/api/devices/{guid:str}",
+    opt={**operator(Permission.DEVICES_READ), **LONG_ANSWER},
+    responses=errors(404),
+    tags=["devices"],
+)
 async def get_device(services: Services, principal: Principal, guid: _Guid) -> DeviceFull:
     """One device with its inventory."""
     record = services.devices.get(principal, guid)
@@ -155,7 +166,7 @@ async def release_device(services: Services, principal: Principal, peer: str, gu
     return await _set_status(services, principal, peer, guid, ACTIVE)
 
 
-@get("/api/agents", opt=operator(Permission.DEVICES_READ), tags=["devices"])
+@get("/api/agents", opt={**operator(Permission.DEVICES_READ), **LONG_ANSWER}, tags=["devices"])
 async def list_agents(services: Services, principal: Principal) -> dict[str, AgentView]:
     """Agents by agent id, in upstream's form."""
     now = services.clock.now()

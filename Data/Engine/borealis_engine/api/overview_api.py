@@ -1,5 +1,6 @@
 """REST door: the fleet at a glance. Limits of sites hold in every number. Times are Unix seconds (float)."""
 
+from dataclasses import asdict
 from typing import Annotated, Final
 
 import msgspec
@@ -14,6 +15,8 @@ from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.overview import Counts, Point
 
 MAX_HOURS: Final = 30 * 24
+MAX_TIME: Final = 253402300799
+"""The last second of the year 9999."""
 
 
 class OverviewDevices(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +54,29 @@ class OverviewSeries(msgspec.Struct, frozen=True, kw_only=True):
     points: list[OverviewPoint]
 
 
+class RunBar(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs asked for within one step from ``at`` on; ``other``: cancelled, or not over yet."""
+
+    at: float
+    done: int
+    failed: int
+    other: int
+
+
+class OverviewRuns(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs since the reader's midnight, by status, and bars over time, oldest first and without gaps."""
+
+    today: dict[str, int]
+    step_seconds: int
+    bars: list[RunBar]
+
+
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
     """The fleet now and lately.
 
     ``waiting``: devices that wait for approval. ``runs_24h``: runs begun in the last 24 hours, by status. Null: not
     for the caller to see. ``agent_build``: the build that counts as up to date; empty where nobody can tell.
+    ``runs`` only where ``midnight`` was given.
     """
 
     at: float
@@ -63,6 +84,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int | None
     runs_24h: dict[str, int] | None
     agent_build: str
+    runs: OverviewRuns | None
     series: OverviewSeries
 
 
@@ -73,17 +95,28 @@ async def overview(
     *,
     hours: Annotated[int, Parameter(ge=1, le=MAX_HOURS, description="How far back the series goes.")] = 24,
     site_id: Annotated[int | None, Parameter(ge=1, le=2**31 - 1, description="Of this site only.")] = None,
+    midnight: Annotated[
+        float | None,
+        Parameter(ge=0, le=MAX_TIME, description="The caller's last midnight: count runs since then, and bars."),
+    ] = None,
 ) -> Overview:
     """Counts of devices, approvals and runs, and how they went."""
     now = await services.overview.glance(principal, site_id=site_id)
     series = await services.overview.series(principal, hours=hours, site_id=site_id)
     approvals, runs = principal.may(Permission.ENROLMENT_READ), principal.may(Permission.RUNS_READ)
+    bars = None
+    if runs and midnight is not None:
+        today, found = await services.overview.bars(principal, hours=hours, midnight=midnight, site_id=site_id)
+        bars = OverviewRuns(
+            today=dict(today), step_seconds=found.step_seconds, bars=[RunBar(**asdict(bar)) for bar in found.bars]
+        )
     return Overview(
         at=now.at,
         devices=_devices(now.counts),
         waiting=now.waiting if approvals else None,
         runs_24h=dict(now.runs) if runs else None,
         agent_build=now.agent_build,
+        runs=bars,
         series=OverviewSeries(
             step_seconds=series.step_seconds,
             points=[_point(point, approvals=approvals, runs=runs) for point in series.points],

@@ -22,6 +22,9 @@ from borealis_wire.events import RunStatus
 from borealis_wire.limits import MAX_REST_UPLOAD_BYTES
 
 MAX_WAIT_SECONDS: Final = 60
+MAX_TIME: Final = 253402300799
+"""The last second of the year 9999."""
+MAX_TEXT: Final = 200
 MAX_WITH_OUTPUT: Final = 20
 """Runs with output on one page: each may bring 2 MiB."""
 _Wait = Annotated[float, Parameter(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the end, at most 60.")]
@@ -222,19 +225,30 @@ async def list_runs(
     *,
     # Not called ``device``: that name is given to the calling device.
     device_filter: Annotated[str, QueryParameter(name="device", max_length=253, description="GUID or hostname.")] = "",
-    status: Annotated[str, Parameter(max_length=16)] = "",
+    status: Annotated[str, Parameter(max_length=128, description="One status, or several by comma.")] = "",
+    created_by: Annotated[str, Parameter(max_length=256, description="Exactly this operator.")] = "",
+    since: Annotated[float | None, Parameter(ge=0, le=MAX_TIME, description="Asked for then or later.")] = None,
+    until: Annotated[float | None, Parameter(ge=0, le=MAX_TIME, description="Asked for before then.")] = None,
+    text: Annotated[
+        str, Parameter(max_length=MAX_TEXT, description="Words in the name of the script or of the device.")
+    ] = "",
     before: Annotated[int | None, Parameter(ge=0, le=2**62)] = None,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
     output: Annotated[bool, Parameter(description=f"With output; then at most {MAX_WITH_OUTPUT}.")] = False,
 ) -> RunPage:
     """Runs, newest first; without their output unless asked."""
-    if status and status not in set(RunStatus):
-        raise Invalid("invalid_status", f"status is one of {', '.join(RunStatus)}.")
+    statuses = frozenset(status.split(",")) if status else frozenset[str]()
+    if not statuses <= set(RunStatus):
+        raise Invalid("invalid_status", f"status is of {', '.join(RunStatus)}; several are parted by commas.")
     runs, following = await services.jobs.history.page(
         RunQuery(
             sites=principal.sites,
             device=device_filter,
-            status=status,
+            statuses=statuses,
+            created_by=created_by,
+            since=since,
+            until=until,
+            text=text,
             before=before,
             limit=min(limit, MAX_WITH_OUTPUT) if output else limit,
             with_output=output,

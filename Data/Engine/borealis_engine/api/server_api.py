@@ -83,7 +83,10 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """This Engine. ``uptime`` in seconds; ``ca_pin`` is what enrolment tokens carry; ``figures`` by room."""
+    """This Engine. ``uptime`` in seconds; ``ca_pin`` is what enrolment tokens carry; ``figures`` by room.
+
+    ``settings``: by the environment variable that sets it; they are read at the Engine's start.
+    """
 
     version: str
     protocol_version: int
@@ -94,6 +97,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
     ca_pin: str
     database: str
     signing_key_id: str
+    settings: dict[str, str]
     figures: dict[str, dict[str, int]]
 
 
@@ -165,6 +169,7 @@ async def server_info(request: Request[Any, Any, Any], services: Services) -> Se
         ca_pin=services.certificates.ca_pin,
         database=services.db.engine.dialect.name,
         signing_key_id=services.signing.current_public.key_id,
+        settings=services.settings.in_force(),
         figures={room: dict(figures) for room, figures in running.figures().items()},
     )
 

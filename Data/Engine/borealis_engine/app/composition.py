@@ -27,7 +27,7 @@ from borealis_engine.gateway import Gateway
 from borealis_engine.jobs import JobService
 from borealis_engine.library import SavedThings, ScriptLibrary
 from borealis_engine.operators.service import OperatorService
-from borealis_engine.overview import OverviewService
+from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
 
@@ -170,7 +170,12 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         jobs=jobs,
         scripts=scripts,
         saved=SavedThings(db=db, clock=clock),
-        overview=OverviewService(db=db, clock=clock, devices=devices, agent_build=settings.agent_build),
+        overview=OverviewService(
+            db=db,
+            clock=clock,
+            devices=devices,
+            agent_build=AgentBuild(settings.paths.agent_build, settings.agent_build),
+        ),
         enrolment=enrolment,
         certificates=certificates,
         access_tokens=access_tokens,

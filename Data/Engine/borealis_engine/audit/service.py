@@ -30,6 +30,8 @@ class AuditLog:
         actor: str | None = None,
         target: str | None = None,
         action: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
         sites: frozenset[int] | None = None,
     ) -> list[AuditRow]:
         """Entries, newest first.
@@ -40,6 +42,8 @@ class AuditLog:
             actor: exactly this actor.
             target: exactly this target.
             action: exactly this action, or every one that begins with it if it ends in a dot.
+            since: only entries of then or later (Unix seconds).
+            until: only entries of before then.
             sites: only entries of these sites; None for all, also those of no site.
         """
         return await self._db.read(
@@ -50,6 +54,8 @@ class AuditLog:
                 actor=actor,
                 target=target,
                 action=action,
+                since=since,
+                until=until,
                 sites=sites,
             )
         )

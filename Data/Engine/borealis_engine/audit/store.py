@@ -43,6 +43,8 @@ def page(
     actor: str | None,
     target: str | None,
     action: str | None,
+    since: float | None,
+    until: float | None,
     sites: frozenset[int] | None,
 ) -> list[AuditRow]:
     """Entries, newest first, older than ``before_id``; ``action`` matches whole or as ``prefix.``."""
@@ -58,6 +60,10 @@ def page(
             query = query.where(audit_log.c.action.startswith(action, autoescape=True))
         else:
             query = query.where(audit_log.c.action == action)
+    if since is not None:
+        query = query.where(audit_log.c.at >= since)
+    if until is not None:
+        query = query.where(audit_log.c.at < until)
     if sites is not None:
         query = query.where(audit_log.c.site_id.in_(sorted(sites)))
     return [AuditRow(**row._mapping) for row in connection.execute(query)]

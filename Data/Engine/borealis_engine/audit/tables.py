@@ -20,5 +20,6 @@ audit_log: Final = Table(
     Column("site_id", Integer, nullable=True),
     Index("ix_audit_log_actor", "actor", "id"),
     Index("ix_audit_log_target", "target", "id"),
+    Index("ix_audit_log_at", "at"),
     sqlite_autoincrement=True,
 )

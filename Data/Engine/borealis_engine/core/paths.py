@@ -16,6 +16,11 @@ class EnginePaths:
         return self.root / "database.db"
 
     @property
+    def agent_build(self) -> Path:
+        """What the bootstrap staged the Engine with: the build of the agents that belong to it."""
+        return self.root / "Code" / "agent-build"
+
+    @property
     def certificates(self) -> Path:
         """CA, leaf, and the keys below."""
         return self.root / "Certificates"

@@ -28,13 +28,32 @@ class EngineSettings:
     job_history_days: int = 30
     mfa_issuer: str = "Borealis"
     agent_build: str = ""
-    """The build of agents that counts as up to date; empty: the one that most of them have."""
+    """The build of agents that counts as up to date; empty: the one that the bootstrap names, else the commonest."""
     source_root: Path = field(default_factory=Path)
 
     @property
     def url(self) -> str:
         """How people and agents reach the Engine."""
         return self.public_url or f"https://localhost:{self.port}"
+
+    def in_force(self) -> dict[str, str]:
+        """What was set or assumed, by the name that sets it; empty where nothing is. Nothing in it is a secret.
+
+        The database's address is left out: a password may be in it.
+        """
+        files = {"TLS_CERT": self.tls_cert, "TLS_KEY": self.tls_key, "TLS_BUNDLE": self.tls_bundle}
+        return {
+            "BOREALIS_ENGINE_ROOT": str(self.paths.root),
+            "BOREALIS_ENGINE_HOST": self.host,
+            "BOREALIS_ENGINE_PORT": str(self.port),
+            "BOREALIS_PUBLIC_URL": self.public_url,
+            "BOREALIS_TRUSTED_PROXIES": ", ".join(self.trusted_proxies),
+            **{f"BOREALIS_{name}": str(path or "") for name, path in files.items()},
+            "BOREALIS_PROXY_LEAF_SHA256": ", ".join(self.extra_leaf_sha256),
+            "BOREALIS_JOB_HISTORY_DAYS": str(self.job_history_days),
+            "BOREALIS_MFA_ISSUER": self.mfa_issuer,
+            "BOREALIS_AGENT_BUILD": self.agent_build,
+        }
 
 
 def load_settings(environ: Mapping[str, str], *, source_root: Path) -> EngineSettings:

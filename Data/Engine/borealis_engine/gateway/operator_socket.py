@@ -98,6 +98,7 @@ class OperatorSocket:
             self._queue.clear()
             self._chars = 0
             self.watched.clear()
+            self.offer(encode_event(OperatorEvent.RIGHTS_CHANGED, {}))
         self.identity = identity
         self.permissions = identity.permissions
         self.suspended = False

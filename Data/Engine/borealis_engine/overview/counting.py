@@ -1,10 +1,12 @@
 """Counting devices, and which samples a plot takes; pure."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
-from borealis_engine.overview.models import SLOT_SECONDS, Counts
+from borealis_engine.overview.models import FAILED, SLOT_SECONDS, Bar, Counts
+from borealis_wire.events import RunStatus
 
 MAX_POINTS: Final = 288
 HOURLY: Final = 3600 // SLOT_SECONDS
@@ -62,6 +64,29 @@ def count_by_site(devices: Iterable[CountedDevice], build: str) -> dict[int, Cou
 def slot_of(now: float) -> int:
     """The slot that a moment (Unix seconds) lies in."""
     return int(now // SLOT_SECONDS)
+
+
+def bar_seconds(hours: int) -> int:
+    """How long a bar of a plot over so many hours is: an hour, six, or a day, so that there are at most 30 or so."""
+    for bar_hours in (1, 6):
+        if hours <= 30 * bar_hours:
+            return bar_hours * 3600
+    return 24 * 3600
+
+
+def bar_edges(now: float, *, hours: int, step: int, midnight: float) -> list[float]:
+    """Where the bars begin that cover the last ``hours``, oldest first; one of them at ``midnight``, give or take
+    whole steps."""
+    first = math.floor((now - hours * 3600 - midnight) / step)
+    last = math.floor((now - midnight) / step)
+    return [midnight + number * step for number in range(first + 1, last + 1)]
+
+
+def bar(at: float, counts: Mapping[str, int]) -> Bar:
+    """The bar of runs by status."""
+    done = counts.get(RunStatus.SUCCESS.value, 0)
+    failed = sum(counts.get(status.value, 0) for status in FAILED)
+    return Bar(at, done, failed, sum(counts.values()) - done - failed)
 
 
 def step_for(hours: int) -> int:

@@ -47,6 +47,24 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """Runs that began within one step from ``at`` (Unix seconds) on; ``other``: cancelled, or not over yet."""
+
+    at: float
+    done: int
+    failed: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Runs over time, oldest first, without gaps; the last bar is not over yet."""
+
+    step_seconds: int
+    bars: list[Bar]
+
+
+@dataclass(frozen=True, slots=True)
 class Glance:
     """The fleet now. ``agent_build`` is the build that counts as up to date, empty where nobody can tell."""
 

@@ -1,7 +1,7 @@
 """Counting the fleet, for whoever looks now and every five minutes for the plots."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ from borealis_engine.enrolment import approval_store
 from borealis_engine.operators.permissions import OperatorRole, Principal
 from borealis_engine.overview import counting, store
 from borealis_engine.overview.counting import CountedDevice
-from borealis_engine.overview.models import FAILED, SLOT_SECONDS, Counts, Glance, Point, Series
+from borealis_engine.overview.models import FAILED, SLOT_SECONDS, Bars, Counts, Glance, Point, Series
 from borealis_engine.storage import Database
 
 DAY: Final = 24 * 3600.0
@@ -33,9 +33,9 @@ class Devices(Protocol):
 
 
 class OverviewService:
-    """Counts and samples. ``agent_build``: the build of agents that is up to date; empty to go by the most common."""
+    """Counts and samples. ``agent_build`` gives the build of agents up to date, "" to go by the commonest."""
 
-    def __init__(self, *, db: Database, clock: Clock, devices: Devices, agent_build: str = "") -> None:
+    def __init__(self, *, db: Database, clock: Clock, devices: Devices, agent_build: Callable[[], str] = str) -> None:
         self._db = db
         self._clock = clock
         self._devices = devices
@@ -75,6 +75,26 @@ class OverviewService:
         found = await self._db.read(partial(store.points, sites=sites, first=first, last=last, step=step))
         return Series(step * SLOT_SECONDS, found)
 
+    async def bars(
+        self, principal: Principal, *, hours: int, midnight: float, site_id: int | None = None
+    ) -> tuple[Counter[str], Bars]:
+        """Runs by status since ``midnight``, and bars over the last ``hours`` of which one begins there.
+
+        ``midnight`` is the reader's last one (Unix seconds). The caller has been refused sites out of their sight.
+        """
+        now, sites = self._clock.now(), _sites(principal, site_id)
+        step = counting.bar_seconds(hours)
+        edges = counting.bar_edges(now, hours=hours, step=step, midnight=midnight)
+
+        def work(connection: Connection) -> tuple[Counter[str], list[Counter[str]]]:
+            def counted(since: float, until: float | None) -> Counter[str]:
+                return Counter(activity_store.count_between(connection, sites, since, until))
+
+            return counted(midnight, None), [counted(edge, edge + step) for edge in edges]
+
+        today, found = await self._db.read(work)
+        return today, Bars(step, [counting.bar(edge, counts) for edge, counts in zip(edges, found, strict=True)])
+
     async def sample(self) -> None:
         """Keep what there is now as the sample of this moment's slot, and drop what has grown old."""
         counts = counting.count_by_site(self._devices.find(_ENGINE, DeviceQuery()), self._build())
@@ -110,7 +130,7 @@ class OverviewService:
 
     def _build(self) -> str:
         # Of the whole fleet, also for who sees a part of it: what is up to date is the same for everybody.
-        return self._agent_build or counting.current_build(self._devices.find(_ENGINE, DeviceQuery()))
+        return self._agent_build() or counting.current_build(self._devices.find(_ENGINE, DeviceQuery()))
 
 
 def _others(connection: Connection, *, since: float) -> tuple[dict[int, int], _Runs]:

@@ -5,7 +5,7 @@ import "./app/base.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { RouterProvider } from "@tanstack/react-router";
+import { RouterProvider, type AsyncRouteComponent } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { whenSignedOut } from "./api/client";
@@ -16,6 +16,10 @@ import { theme } from "./app/theme";
 
 spreadNonce();
 whenSignedOut(() => queryClient.setQueryData(["me"], null));
+
+// The code of the page asked for comes while the Engine is asked who is signed in.
+const [asked] = router.getMatchedRoutes(router.latestLocation.pathname);
+for (const { options } of asked) void (options.component as AsyncRouteComponent<unknown> | undefined)?.preload?.();
 
 const place = document.getElementById("root");
 if (place) {

@@ -116,3 +116,74 @@ async def test_rejects_other_methods_on_pages_and_unknown_addresses(rest: Rest, 
     assert (await rest.nobody.call(method, "/")).status == 405
     assert (await rest.nobody.call(method, "/api/unknown")).status in {404, 405}
     assert (await rest.nobody.call(method, "/unknown")).status in {404, 405}
+
+
+def build_with_copies(rest: Rest) -> Path:
+    """A built web interface with compressed copies."""
+    folder = build_in(rest)
+    script = folder / "assets" / "index-1a2b3c.js"
+    script.with_name(script.name + ".br").write_bytes(b"as brotli")
+    script.with_name(script.name + ".gz").write_bytes(b"as gzip")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("said", "coding", "content"),
+    [
+        ("gzip, deflate, br, zstd", "br", b"as brotli"),
+        ("gzip", "gzip", b"as gzip"),
+        ("br;q=0.1, gzip", "gzip", b"as gzip"),
+        ("br;q=0, *", "gzip", b"as gzip"),
+        ("", None, b"let built = 1;"),
+        ("zstd", None, b"let built = 1;"),
+        ("gzip;q=0, br;q=0", None, b"let built = 1;"),
+    ],
+)
+async def test_files_go_out_in_the_coding_that_the_caller_accepts(
+    rest: Rest, said: str, coding: str | None, content: bytes
+) -> None:
+    build_with_copies(rest)
+    headers = {"Accept-Encoding": said} if said else {}
+    answer = await rest.nobody.get("/assets/index-1a2b3c.js", headers=headers)
+    assert (answer.status, answer.header("content-encoding"), answer.body) == (200, coding, content)
+    assert answer.header("vary") == "Accept-Encoding"
+    assert answer.header("content-type") == "text/javascript; charset=utf-8"
+    assert answer.header("content-length") == str(len(content))
+
+
+@pytest.mark.parametrize("ending", [".br", ".gz"])
+async def test_rejects_copies_by_their_own_name(rest: Rest, ending: str) -> None:
+    build_with_copies(rest)
+    assert (await rest.nobody.get(f"/assets/index-1a2b3c.js{ending}")).status == 404
+
+
+async def test_the_first_page_is_never_compressed(rest: Rest) -> None:
+    folder = build_with_copies(rest)
+    (folder / "index.html.br").write_bytes(b"old")
+    answer = await rest.nobody.get("/", headers={"Accept-Encoding": "br"})
+    assert (answer.body, answer.header("content-encoding")) == (b"<!doctype html>built", None)
+
+
+async def test_files_that_may_change_are_sent_again_only_where_they_did(rest: Rest) -> None:
+    folder = build_in(rest)
+    first = await rest.nobody.get("/logo.svg")
+    tag = str(first.header("etag"))
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = await rest.nobody.get("/logo.svg", headers={"If-None-Match": known})
+        assert (answer.status, answer.body, answer.header("etag")) == (304, b"", tag), known
+        assert answer.header("cache-control") == "no-cache"
+    (folder / "logo.svg").write_text("<svg><path/></svg>")
+    answer = await rest.nobody.get("/logo.svg", headers={"If-None-Match": tag})
+    assert (answer.status, answer.body) == (200, b"<svg><path/></svg>")
+
+
+async def test_each_coding_has_a_tag_of_its_own(rest: Rest) -> None:
+    folder = build_in(rest)
+    (folder / "logo.svg.gz").write_bytes(b"as gzip")
+    plain = await rest.nobody.get("/logo.svg")
+    packed = await rest.nobody.get("/logo.svg", headers={"Accept-Encoding": "gzip"})
+    assert plain.header("etag") != packed.header("etag")
+    answer = await rest.nobody.get(
+        "/logo.svg", headers={"Accept-Encoding": "gzip", "If-None-Match": str(plain.header("etag"))}
+    )
+    assert (answer.status, answer.body) == (200, b"as gzip")

@@ -52,3 +52,15 @@ async def test_a_slow_listener_loses_the_oldest_and_knows_it() -> None:
 def test_secrets_are_masked_before_they_reach_a_file() -> None:
     event = mask_secrets(None, "", {"event": "x", "refresh_token": "s", "password": "s", "exit_code": 3})
     assert event == {"event": "x", "refresh_token": "[masked]", "password": "[masked]", "exit_code": 3}
+
+
+def test_what_is_shown_of_the_settings_has_no_password(tmp_path: Path) -> None:
+    environ = {
+        "BOREALIS_ROOT": str(tmp_path),
+        "BOREALIS_DATABASE_URL": "postgresql://borealis:secret@db/borealis",
+        "BOREALIS_TRUSTED_PROXIES": "10.0.0.1,10.0.0.2",
+    }
+    shown = load_settings(environ, source_root=Path("/x")).in_force()
+    assert "secret" not in str(shown)
+    assert shown["BOREALIS_TRUSTED_PROXIES"] == "10.0.0.1, 10.0.0.2"
+    assert (shown["BOREALIS_ENGINE_PORT"], shown["BOREALIS_TLS_CERT"]) == ("5000", "")

@@ -119,7 +119,8 @@ async def test_lost_rights_count_at_once(world: World) -> None:
     world.feed.publish(change(OperatorEvent.RUN_OUTPUT, site=2, run="run-2", seq=1))
     world.feed.publish(change(site=1, number=2))
     await until(lambda: ("device_changed", {"number": 2}) in heard)
-    assert [item for item in heard if item[0] != "missed"] == [("device_changed", {"number": 2})]
+    told = [item for item in heard if item[0] != "missed"]
+    assert told == [("rights_changed", {}), ("device_changed", {"number": 2})]
 
 
 async def test_nothing_is_told_while_nobody_can_check(world: World) -> None:

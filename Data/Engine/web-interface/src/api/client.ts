@@ -7,6 +7,7 @@ export type Schemas = components["schemas"];
 /** The value that unsafe requests repeat; it lives in memory only and comes with each sign-in and `me`. */
 let csrf = "";
 let onSignedOut: () => void = () => undefined;
+const onForbidden = new Set<() => void>();
 
 export function rememberCsrf(value: string): void {
   csrf = value;
@@ -15,6 +16,14 @@ export function rememberCsrf(value: string): void {
 /** Called when the Engine no longer knows the session. */
 export function whenSignedOut(tell: () => void): void {
   onSignedOut = tell;
+}
+
+/** Call `tell` when the Engine refuses something for want of rights, until the returned function is called. */
+export function whenForbidden(tell: () => void): () => void {
+  onForbidden.add(tell);
+  return () => {
+    onForbidden.delete(tell);
+  };
 }
 
 const guard: Middleware = {
@@ -49,6 +58,7 @@ export async function take<Data>(pending: Promise<Answer<Data>>): Promise<Data> 
   const detail =
     typeof body.detail === "string" ? body.detail : `The Engine answered ${response.status} without a reason.`;
   if (response.status === 401 && code === "unauthorized") onSignedOut();
+  if (response.status === 403 && code === "forbidden") for (const tell of onForbidden) tell();
   if (response.status === 502 || response.status === 504) throw new Unreachable(code);
   throw new ApiError(
     response.status,

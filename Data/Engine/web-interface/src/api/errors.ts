@@ -19,6 +19,18 @@ export class Unreachable extends Error {
   }
 }
 
+/** What the page or the browser could not do, with a code of the page's own. */
+export class PageError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+    this.name = "PageError";
+  }
+}
+
 interface Described {
   code: string;
   sentence: string;
@@ -29,5 +41,6 @@ export function describe(error: unknown): Described {
   if (error instanceof ApiError) return { code: `${error.code} (${error.status})`, sentence: error.detail };
   if (error instanceof Unreachable)
     return { code: "unreachable", sentence: "The Engine does not answer. The page goes on by itself when it is back." };
+  if (error instanceof PageError) return { code: error.code, sentence: error.message };
   return { code: "page_error", sentence: error instanceof Error ? error.message : String(error) };
 }

@@ -3076,11 +3076,13 @@ export interface components {
          *
          *     ``waiting``: devices that wait for approval. ``runs_24h``: runs begun in the last 24 hours, by status. Null: not
          *     for the caller to see. ``agent_build``: the build that counts as up to date; empty where nobody can tell.
+         *     ``runs`` only where ``midnight`` was given.
          */
         Overview: {
             agent_build: string;
             at: number;
             devices: components["schemas"]["OverviewDevices"];
+            runs: components["schemas"]["OverviewRuns"] | null;
             runs_24h: {
                 [key: string]: number;
             } | null;
@@ -3115,6 +3117,17 @@ export interface components {
             revoked: number;
             runs: number | null;
             waiting: number | null;
+        };
+        /**
+         * OverviewRuns
+         * @description Runs since the reader's midnight, by status, and bars over time, oldest first and without gaps.
+         */
+        OverviewRuns: {
+            bars: components["schemas"]["RunBar"][];
+            step_seconds: number;
+            today: {
+                [key: string]: number;
+            };
         };
         /**
          * OverviewSeries
@@ -3291,6 +3304,16 @@ export interface components {
             revoke_old: boolean;
         };
         /**
+         * RunBar
+         * @description Runs asked for within one step from ``at`` on; ``other``: cancelled, or not over yet.
+         */
+        RunBar: {
+            at: number;
+            done: number;
+            failed: number;
+            other: number;
+        };
+        /**
          * RunPage
          * @description Runs, newest first; ``next`` is the ``before`` of the next page.
          */
@@ -3357,6 +3380,8 @@ export interface components {
         /**
          * ServerInfo
          * @description This Engine. ``uptime`` in seconds; ``ca_pin`` is what enrolment tokens carry; ``figures`` by room.
+         *
+         *     ``settings``: by the environment variable that sets it; they are read at the Engine's start.
          */
         ServerInfo: {
             ca_pin: string;
@@ -3367,6 +3392,9 @@ export interface components {
                 };
             };
             protocol_version: number;
+            settings: {
+                [key: string]: string;
+            };
             signing_key_id: string;
             started_at: number;
             time: number;
@@ -3760,6 +3788,7 @@ export type SchemaOutputPage = components['schemas']['OutputPage'];
 export type SchemaOverview = components['schemas']['Overview'];
 export type SchemaOverviewDevices = components['schemas']['OverviewDevices'];
 export type SchemaOverviewPoint = components['schemas']['OverviewPoint'];
+export type SchemaOverviewRuns = components['schemas']['OverviewRuns'];
 export type SchemaOverviewSeries = components['schemas']['OverviewSeries'];
 export type SchemaPasskeyList = components['schemas']['PasskeyList'];
 export type SchemaPasskeyLogin = components['schemas']['PasskeyLogin'];
@@ -3777,6 +3806,7 @@ export type SchemaResultAnswer = components['schemas']['ResultAnswer'];
 export type SchemaRoleRequest = components['schemas']['RoleRequest'];
 export type SchemaRotated = components['schemas']['Rotated'];
 export type SchemaRotateRequest = components['schemas']['RotateRequest'];
+export type SchemaRunBar = components['schemas']['RunBar'];
 export type SchemaRunPage = components['schemas']['RunPage'];
 export type SchemaRunView = components['schemas']['RunView'];
 export type SchemaScriptAnswer = components['schemas']['ScriptAnswer'];
@@ -6112,8 +6142,12 @@ export interface operations {
                 /** @description Only older entries than this. */
                 before_id?: number | null;
                 limit?: number;
+                /** @description Of then or later. */
+                since?: number | null;
                 /** @description Exactly this target. */
                 target?: string;
+                /** @description Of before then. */
+                until?: number | null;
             };
             header?: never;
             path?: never;
@@ -9675,6 +9709,8 @@ export interface operations {
             query?: {
                 /** @description How far back the series goes. */
                 hours?: number;
+                /** @description The caller's last midnight: count runs since then, and bars. */
+                midnight?: number | null;
                 /** @description Of this site only. */
                 site_id?: number | null;
             };
@@ -9753,12 +9789,21 @@ export interface operations {
         parameters: {
             query?: {
                 before?: number | null;
+                /** @description Exactly this operator. */
+                created_by?: string;
                 /** @description GUID or hostname. */
                 device?: string;
                 limit?: number;
                 /** @description With output; then at most 20. */
                 output?: boolean;
+                /** @description Asked for then or later. */
+                since?: number | null;
+                /** @description One status, or several by comma. */
                 status?: string;
+                /** @description Words in the name of the script or of the device. */
+                text?: string;
+                /** @description Asked for before then. */
+                until?: number | null;
             };
             header?: never;
             path?: never;

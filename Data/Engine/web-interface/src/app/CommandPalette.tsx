@@ -23,7 +23,10 @@ export function CommandPalette({ onHelp, onSignOut }: { onHelp: () => void; onSi
   const { setColorScheme } = useMantineColorScheme();
 
   const matches = (label: string, about = "") => `${label} ${about}`.toLowerCase().includes(query.trim().toLowerCase());
-  const pages = placesFor(me?.permissions ?? []).filter((place) => matches(place.label, place.about));
+  /** What is called like that comes before what is only about it. */
+  const byName = <One extends { label: string }>(found: readonly One[]) =>
+    found.toSorted((a, b) => Number(matches(b.label)) - Number(matches(a.label)));
+  const pages = byName(placesFor(me?.permissions ?? []).filter((place) => matches(place.label, place.about)));
   const actions = [
     { id: "account", label: "Your account", about: "Password, second factor, tokens", icon: IconUser, act: () => void navigate({ to: "/account" }) },
     { id: "light", label: "Light colours", about: "Theme", icon: IconSun, act: () => setColorScheme("light") },
@@ -65,7 +68,7 @@ export function CommandPalette({ onHelp, onSignOut }: { onHelp: () => void; onSi
     },
     {
       group: "Actions",
-      actions: actions.map((action) => ({
+      actions: byName(actions).map((action) => ({
         id: action.id,
         label: action.label,
         description: action.about,

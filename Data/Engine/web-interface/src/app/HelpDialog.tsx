@@ -6,7 +6,7 @@ const KEYS: readonly (readonly [title: string, keys: readonly (readonly [key: st
   [
     "Everywhere",
     [
-      ["Ctrl K", "Find a device or page, or do something"],
+      ["Ctrl K", "Find a device, a script or a page, or do something"],
       ["/", "Search in this list"],
       ["?", "This help"],
       ["Esc", "Close, or empty the search"],
@@ -19,6 +19,7 @@ const KEYS: readonly (readonly [title: string, keys: readonly (readonly [key: st
       ["Enter", "Open the row"],
       ["Space", "Select the row; with Shift everything up to it"],
       ["Home  End", "First and last row"],
+      ["r", "Run a script on the selected devices"],
     ],
   ],
   ["On a device", [["r", "Run a script on it"]]],

@@ -14,6 +14,7 @@ import {
   useMantineColorScheme,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
+import { notifications } from "@mantine/notifications";
 import { spotlight } from "@mantine/spotlight";
 import { IconKeyboard, IconLock, IconLogout, IconSearch, IconUser, IconUserCircle } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
@@ -30,10 +31,14 @@ import { Page } from "@/ui/Page";
 import { useDensity } from "@/ui/preferences";
 import { AwayBanner } from "./AwayBanner";
 import { CommandPalette } from "./CommandPalette";
+import { FocusKeeper } from "./FocusKeeper";
 import { HelpDialog } from "./HelpDialog";
 import { barredPlace, placesFor, type Place } from "./navigation";
+import { RightsFeed } from "./RightsFeed";
 import { useMe } from "./session";
 import classes from "./Shell.module.css";
+
+const SIGNED_OUT = "signed-out";
 
 /** The frame around every page of a signed-in operator. */
 export function Shell() {
@@ -47,6 +52,7 @@ export function Shell() {
   const leaving = useRef(false);
 
   useEffect(() => {
+    notifications.hide(SIGNED_OUT);
     live.start();
     return () => live.stop();
   }, []);
@@ -55,6 +61,14 @@ export function Shell() {
   useEffect(() => {
     if (me === null && !leaving.current) {
       const here = window.location.pathname + window.location.search;
+      notifications.clean();
+      notifications.show({
+        id: SIGNED_OUT,
+        title: "You are signed out",
+        message: "Your session has ended: it was too old, was ended elsewhere, or an Admin changed your account.",
+        color: "yellow",
+        autoClose: false,
+      });
       void navigate({ to: "/sign-in", search: here === "/" ? {} : { back: here }, replace: true });
     }
   }, [me, navigate]);
@@ -174,6 +188,8 @@ export function Shell() {
       <DeviceFeed />
       <RunFeed />
       <EnrolFeed />
+      <RightsFeed me={me} />
+      <FocusKeeper />
       <CommandPalette onHelp={openHelp} onSignOut={() => void signOut()} />
       <HelpDialog opened={help} onOpen={openHelp} onClose={closeHelp} />
     </AppShell>

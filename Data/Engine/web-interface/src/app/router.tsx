@@ -9,6 +9,7 @@ import { Loading } from "@/ui/Loading";
 import { auditSearch } from "@/features/audit/search";
 import { activitySearch } from "@/features/activity/search";
 import { deviceSearch } from "@/features/devices/filter";
+import { overviewSearch } from "@/features/overview/search";
 import { composeSearch, jobSearch } from "@/features/run/search";
 import { scriptSearch, scriptsSearch } from "@/features/scripts/find";
 import { devicesQuery } from "@/features/devices/queries";
@@ -71,6 +72,7 @@ function askForDevices(): void {
 const overview = createRoute({
   getParentRoute: () => shell,
   path: "/",
+  validateSearch: overviewSearch,
   loader: askForDevices,
   component: lazyPage(() => import("@/features/overview/OverviewPage"), "OverviewPage"),
 });

@@ -60,7 +60,8 @@ export const theme = createTheme({
     Badge: { defaultProps: { tt: "none" } },
     Modal: { defaultProps: { transitionProps: { duration: QUICK_MS } }, styles: { title: { fontWeight: 600 } } },
     Drawer: { defaultProps: { transitionProps: { duration: QUICK_MS } }, styles: { title: { fontWeight: 600 } } },
-    Menu: { defaultProps: { transitionProps: { duration: QUICK_MS } } },
+    // Without the empty element that else takes the focus first: it is none of a menu's parts.
+    Menu: { defaultProps: { transitionProps: { duration: QUICK_MS }, withInitialFocusPlaceholder: false } },
     Popover: { defaultProps: { transitionProps: { duration: QUICK_MS } } },
     Tooltip: { defaultProps: { transitionProps: { duration: QUICK_MS }, openDelay: 200 } },
   },

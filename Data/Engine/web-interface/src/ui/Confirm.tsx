@@ -49,12 +49,10 @@ export function Confirm({ opened, onClose, title, children, act, onAct, busy, er
 /** Ask for the name before something that cannot be undone. */
 export function ConfirmTyped({ word, ...props }: Omit<Props, "ready" | "danger"> & { word: string }) {
   const [typed, setTyped] = useState("");
-  const close = () => {
-    setTyped("");
-    props.onClose();
-  };
+  // The next time it is asked anew.
+  if (!props.opened && typed) setTyped("");
   return (
-    <Confirm {...props} onClose={close} danger ready={typed.trim() === word}>
+    <Confirm {...props} danger ready={typed.trim() === word}>
       <Stack gap="sm">
         <div>{props.children}</div>
         <TextInput

@@ -6,10 +6,12 @@ import {
   IconCircleCheckFilled,
   IconCircleDashed,
   IconCircleFilled,
+  IconCircleHalf2,
   IconClock,
   IconClockX,
   IconHandStop,
   IconLoader2,
+  IconHistory,
   IconPlugConnectedX,
   IconShieldX,
   IconX,
@@ -22,10 +24,12 @@ type Tone = "good" | "bad" | "warn" | "idle" | "busy";
 /** Every state that the page shows: word and shape first, colour last. */
 const MARKS: Record<string, { label: string; shape: Icon; tone: Tone }> = {
   online: { label: "Online", shape: IconCircleFilled, tone: "good" },
+  unconnected: { label: "Not connected", shape: IconCircleHalf2, tone: "warn" },
   offline: { label: "Offline", shape: IconCircle, tone: "idle" },
   quarantined: { label: "Quarantined", shape: IconHandStop, tone: "warn" },
   revoked: { label: "Revoked", shape: IconBan, tone: "bad" },
   waiting: { label: "Waiting for approval", shape: IconClock, tone: "warn" },
+  outdated: { label: "Agent out of date", shape: IconHistory, tone: "warn" },
   Pending: { label: "Pending", shape: IconCircleDashed, tone: "idle" },
   Running: { label: "Running", shape: IconLoader2, tone: "busy" },
   Success: { label: "Success", shape: IconCircleCheckFilled, tone: "good" },
@@ -37,15 +41,22 @@ const MARKS: Record<string, { label: string; shape: Icon; tone: Tone }> = {
   Interrupted: { label: "Interrupted", shape: IconPlugConnectedX, tone: "warn" },
 };
 
+interface Props {
+  status: string;
+  detail?: string | undefined;
+  /** In place of the state's own word. */
+  word?: string;
+}
+
 /** The mark of a device's or a run's state. */
-export function StatusMark({ status, detail }: { status: string; detail?: string | undefined }) {
+export function StatusMark({ status, detail, word }: Props) {
   const mark = MARKS[status] ?? { label: status, shape: IconAlertTriangle, tone: "warn" as const };
   const Shape = mark.shape;
   return (
     <Group gap={6} wrap="nowrap" className={classes[mark.tone] ?? ""}>
-      <Shape size={14} aria-hidden className={status === "Running" ? (classes.turning ?? "") : ""} />
+      <Shape size={14} aria-hidden className={status === "Running" ? `${classes.shape ?? ""} ${classes.turning ?? ""}` : (classes.shape ?? "")} />
       <Text span size="sm" className={classes.word ?? ""}>
-        {mark.label}
+        {word ?? mark.label}
         {detail ? ` · ${detail}` : ""}
       </Text>
     </Group>

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { midnightOf } from "./range";
 
 /** One clock for the whole page: it ticks every ten seconds, so that a thousand times cost one timer. */
 let now = Date.now() / 1000;
@@ -23,4 +24,9 @@ function subscribe(listener: () => void): () => void {
 /** Unix seconds, at most ten seconds old. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);
+}
+
+/** The last midnight where the reader is, in Unix seconds; it changes once a day. */
+export function useMidnight(): number {
+  return midnightOf(useNow());
 }

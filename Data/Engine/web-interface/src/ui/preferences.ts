@@ -1,9 +1,11 @@
 import { useCallback, useSyncExternalStore } from "react";
 
-/** What a reader likes on this machine: density, columns, saved filters. Never a secret: it is kept in the open. */
+/** What a reader likes on this machine: density, columns. Never a secret: it is kept in the open. */
 
 const PREFIX = "borealis.";
 const values = new Map<string, unknown>();
+/** What holds for a while in place of the reader's own: of a saved view, as long as it is open. Never stored. */
+const lent = new Map<string, unknown>();
 const listeners = new Set<() => void>();
 
 function store(): Storage | undefined {
@@ -15,6 +17,7 @@ function store(): Storage | undefined {
 }
 
 export function readPreference<Value>(name: string, fallback: Value): Value {
+  if (lent.has(name)) return lent.get(name) as Value;
   if (values.has(name)) return values.get(name) as Value;
   let found: Value = fallback;
   try {
@@ -28,13 +31,26 @@ export function readPreference<Value>(name: string, fallback: Value): Value {
 }
 
 export function writePreference(name: string, value: unknown): void {
-  values.set(name, value);
-  try {
-    store()?.setItem(PREFIX + name, JSON.stringify(value));
-  } catch {
-    // Full or forbidden: the value still holds for this page.
+  if (lent.has(name)) lent.set(name, value);
+  else {
+    values.set(name, value);
+    try {
+      store()?.setItem(PREFIX + name, JSON.stringify(value));
+    } catch {
+      // Full or forbidden: the value still holds for this page.
+    }
   }
   for (const tell of listeners) tell();
+}
+
+/** Put values in place of the reader's own until the answer is called; what is changed meanwhile is not kept. */
+export function lendPreferences(given: Readonly<Record<string, unknown>>): () => void {
+  for (const [name, value] of Object.entries(given)) lent.set(name, value);
+  for (const tell of listeners) tell();
+  return () => {
+    for (const name of Object.keys(given)) lent.delete(name);
+    for (const tell of listeners) tell();
+  };
 }
 
 function subscribe(listener: () => void): () => void {

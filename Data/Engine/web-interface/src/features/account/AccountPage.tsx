@@ -2,6 +2,7 @@ import { Stack } from "@mantine/core";
 import { useMe } from "@/app/session";
 import { Facts } from "@/ui/Facts";
 import { Page, Section } from "@/ui/Page";
+import { PasskeysSection } from "./PasskeysSection";
 import { PasswordSection } from "./PasswordSection";
 import { SecondFactorSection } from "./SecondFactorSection";
 import { SessionsSection } from "./SessionsSection";
@@ -25,6 +26,7 @@ export function AccountPage() {
           />
         </Section>
         <PasswordSection />
+        <PasskeysSection />
         <SecondFactorSection enabled={me.mfa_enabled} username={me.username} />
         <SessionsSection />
         <TokensSection permissions={me.permissions} />

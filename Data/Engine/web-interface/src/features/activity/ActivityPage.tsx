@@ -1,34 +1,36 @@
 import { Button, Group, Select, Text } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
 import { IconPlayerPlay } from "@tabler/icons-react";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
-import { useEffect, useMemo } from "react";
+import { useMemo, useState } from "react";
 import { api, take } from "@/api/client";
 import { useMay } from "@/app/session";
-import { period } from "@/features/devices/filter";
-import { useDevices } from "@/features/devices/queries";
+import { DeviceField } from "@/features/devices/DeviceField";
+import { PersonField } from "@/features/operators/PersonField";
 import { RUNS, type Run } from "@/features/run/queries";
 import { Lasted } from "@/features/run/RunRows";
 import { RUN_STATES, whyOf } from "@/features/run/states";
-import { useNow } from "@/ui/clock";
+import { useMidnight } from "@/ui/clock";
 import { ButtonLink } from "@/ui/ButtonLink";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextLink } from "@/ui/links";
 import { Loading } from "@/ui/Loading";
 import { Page } from "@/ui/Page";
+import { SearchBox } from "@/ui/SearchBox";
 import { StatusMark } from "@/ui/StatusMark";
 import { DataTable, type Column } from "@/ui/table/DataTable";
 import { TableSettings } from "@/ui/table/TableSettings";
 import { TimeAgo } from "@/ui/TimeAgo";
-import { exactly } from "@/ui/time";
-import { narrow, reaches } from "./narrow";
-import { SINCE, type ActivitySearch } from "./search";
+import { TimeRange } from "@/ui/TimeRange";
+import { activityQuery, type ActivitySearch } from "./search";
 
 const route = getRouteApi("/shell/activity");
 const PAGE = 200;
-/** So many pages are looked through by themselves for a time or a person; more on request. */
-const BY_ITSELF = 10;
+/** The address follows the typing after a pause. */
+const ADDRESS_MS = 300;
+const FIELD = { base: "calc(50% - 5px)", xs: 160 };
 const keyOf = (run: Run) => run.run_id;
 const nameOf = (run: Run) => `${run.script_name} on ${run.device}`;
 const noSort = () => undefined;
@@ -105,53 +107,43 @@ const card = (run: Run) => (
 export function ActivityPage() {
   const search = route.useSearch();
   const navigate = useNavigate();
-  const now = useNow();
-  const devices = useDevices();
+  const midnight = useMidnight();
   const mayStart = useMay("runs.start");
   const asked = useInfiniteQuery({
-    queryKey: [...RUNS, "activity", search.device ?? "", search.status ?? ""],
+    queryKey: [...RUNS, "activity", search, midnight],
     initialPageParam: null as number | null,
     queryFn: ({ pageParam }) =>
       take(
         api.GET("/api/runs", {
           params: {
-            query: {
-              limit: PAGE,
-              ...(search.device ? { device: search.device } : {}),
-              ...(search.status ? { status: search.status } : {}),
-              ...(pageParam === null ? {} : { before: pageParam }),
-            },
+            query: { ...activityQuery(search, Date.now() / 1000), limit: PAGE, ...(pageParam === null ? {} : { before: pageParam }) },
           },
         }),
       ),
     getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
   });
-  const seconds = period(search.since);
-  const oldest = seconds === null ? null : Math.floor(now / 60) * 60 - seconds;
   const pages = asked.data?.pages;
-  const loaded = useMemo(() => pages?.flatMap((page) => page.runs) ?? [], [pages]);
-  const runs = useMemo(() => narrow(loaded, search.by, oldest), [loaded, search.by, oldest]);
-  const people = useMemo(() => [...new Set([...loaded.map((run) => run.created_by), ...(search.by ? [search.by] : [])])].sort(), [loaded, search.by]);
+  const runs = useMemo(() => pages?.flatMap((page) => page.runs) ?? [], [pages]);
+  const people = useMemo(() => [...new Set(runs.map((run) => run.created_by))], [runs]);
   const narrowed = Object.keys(search).length > 0;
-  const complete = !asked.hasNextPage || reaches(loaded, oldest);
-  const goesOn = (oldest !== null || search.by !== undefined) && !complete && (pages?.length ?? 0) < BY_ITSELF;
-
-  const { fetchNextPage, isFetching } = asked;
-  useEffect(() => {
-    if (goesOn && !isFetching) void fetchNextPage();
-  }, [goesOn, isFetching, fetchNextPage]);
-
   const change = (next: ActivitySearch) => {
     const merged = Object.entries({ ...search, ...next }).filter(([, value]) => value);
     void navigate({ to: "/activity", search: Object.fromEntries(merged), replace: true });
   };
-  const last = loaded.at(-1);
+  const toAddress = useDebouncedCallback((q: string) => change({ q }), ADDRESS_MS);
+  const [typed, setTyped] = useState(search.q ?? "");
+  const [before, setBefore] = useState(search.q);
+  if (before !== search.q) {
+    setBefore(search.q);
+    setTyped(search.q ?? "");
+  }
 
   return (
     <Page
       fill
       title="Activity"
-      about={asked.data ? `${runs.length.toLocaleString()} ${runs.length === 1 ? "run" : "runs"}${complete ? "" : ` of those since ${last ? exactly(last.created_at) : "now"}`}` : null}
+      about={asked.data ? `${runs.length.toLocaleString()}${asked.hasNextPage ? " latest" : ""} ${runs.length === 1 ? "run" : "runs"}` : null}
       actions={
         <>
           {mayStart ? (
@@ -164,46 +156,38 @@ export function ActivityPage() {
       }
     >
       <Group gap="xs">
-        <Select
-          aria-label="Device"
-          placeholder="Any device"
-          w={{ base: "calc(50% - 5px)", xs: 200 }}
-          clearable
-          searchable
-          limit={50}
-          nothingFoundMessage="No device is called like that"
-          data={deviceChoices(devices.data ?? [], search.device)}
-          value={search.device ?? null}
-          onChange={(value) => change({ device: value ?? "" })}
+        <SearchBox
+          label="Search runs"
+          placeholder="Script or device"
+          w={{ base: "100%", xs: 220 }}
+          value={typed}
+          onChange={(next) => {
+            setTyped(next);
+            toAddress(next);
+          }}
         />
-        <Select
+        <DeviceField aria-label="Device" w={FIELD} value={search.device} onChange={(device) => change({ device })} />
+        <PersonField
+          key={search.by ?? ""}
           aria-label="Person"
-          placeholder="Anybody"
-          w={{ base: "calc(50% - 5px)", xs: 160 }}
-          clearable
-          searchable
-          data={people}
-          value={search.by ?? null}
-          onChange={(value) => change({ by: value ?? "" })}
+          w={FIELD}
+          seen={people}
+          value={search.by ?? ""}
+          onChange={(by) => change({ by })}
         />
         <Select
           aria-label="State"
           placeholder="Any state"
-          w={{ base: "calc(50% - 5px)", xs: 150 }}
+          w={FIELD}
           clearable
-          data={RUN_STATES.map((state) => ({ value: state, label: state === "Timed Out" ? "Timed out" : state }))}
+          data={[
+            { value: "failed", label: "Any failure" },
+            ...RUN_STATES.map((state) => ({ value: state, label: state === "Timed Out" ? "Timed out" : state })),
+          ]}
           value={search.status ?? null}
           onChange={(value) => change({ status: value ?? "" })}
         />
-        <Select
-          aria-label="Time"
-          placeholder="Any time"
-          w={{ base: "calc(50% - 5px)", xs: 160 }}
-          clearable
-          data={[...SINCE]}
-          value={search.since ?? null}
-          onChange={(value) => change({ since: value ?? "" })}
-        />
+        <TimeRange search={search} onChange={change} />
         {narrowed ? (
           <Button variant="subtle" color="gray" onClick={() => void navigate({ to: "/activity", search: {} })}>
             Show all
@@ -228,30 +212,18 @@ export function ActivityPage() {
           token={JSON.stringify(search)}
           empty={
             narrowed ? (
-              <EmptyState title="No run is like that">{complete ? "Widen what is asked for." : "Look further back, below."}</EmptyState>
+              <EmptyState title="No run is like that">Widen what is asked for.</EmptyState>
             ) : (
               <EmptyState title="Nothing was run yet">Choose devices and run a script; what it does is listed here, with its output.</EmptyState>
             )
           }
         />
       ) : null}
-      {asked.hasNextPage && !goesOn && !reaches(loaded, oldest) ? (
+      {asked.hasNextPage ? (
         <Button variant="default" w="fit-content" loading={asked.isFetchingNextPage} onClick={() => void asked.fetchNextPage()}>
           Older runs
         </Button>
       ) : null}
     </Page>
   );
-}
-
-function deviceChoices(devices: readonly { guid: string; hostname: string; site_name: string | null }[], chosen: string | undefined) {
-  const names = new Map<string, number>();
-  for (const device of devices) names.set(device.hostname, (names.get(device.hostname) ?? 0) + 1);
-  const choices = devices.map((device) => ({
-    value: device.guid,
-    label: (names.get(device.hostname) ?? 0) > 1 ? `${device.hostname} (${device.site_name ?? "no site"}, ${device.guid.slice(0, 8)})` : device.hostname,
-  }));
-  // An address may name a device by its name, or one that is gone.
-  if (chosen && !choices.some((one) => one.value === chosen)) choices.unshift({ value: chosen, label: chosen });
-  return choices;
 }

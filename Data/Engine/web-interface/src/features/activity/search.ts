@@ -1,13 +1,17 @@
+import { FAILED_STATES } from "@/features/run/states";
+import { rangeOf, rangeQuery, type RangeSearch } from "@/ui/range";
+
 /** What the activity is narrowed to; in the address. */
-export interface ActivitySearch {
+export interface ActivitySearch extends RangeSearch {
   device?: string;
   by?: string;
+  /** A status as the Engine calls it, or `failed` for all that went wrong. */
   status?: string;
-  /** Not older than: `1h`, `7d`. */
-  since?: string;
+  /** Words in the name of the script or of the device. */
+  q?: string;
 }
 
-const NAMES = ["device", "by", "status", "since"] as const;
+const NAMES = ["device", "by", "status", "q", "since", "from", "to"] as const;
 
 export function activitySearch(search: Record<string, unknown>): ActivitySearch {
   const found: ActivitySearch = {};
@@ -19,10 +23,14 @@ export function activitySearch(search: Record<string, unknown>): ActivitySearch 
   return found;
 }
 
-export const SINCE: readonly { value: string; label: string }[] = [
-  { value: "1h", label: "Last hour" },
-  { value: "1d", label: "Last 24 hours" },
-  { value: "2d", label: "Last 2 days" },
-  { value: "7d", label: "Last 7 days" },
-  { value: "30d", label: "Last 30 days" },
-];
+/** The same as a question to the Engine, at `now` (Unix seconds). */
+export function activityQuery(search: ActivitySearch, now: number) {
+  const status = search.status === "failed" ? FAILED_STATES.join(",") : search.status;
+  return {
+    ...(search.device ? { device: search.device } : {}),
+    ...(search.by ? { created_by: search.by } : {}),
+    ...(status ? { status } : {}),
+    ...(search.q ? { text: search.q } : {}),
+    ...rangeQuery(rangeOf(search, now)),
+  };
+}

@@ -1,21 +1,26 @@
-import { Button, Group, Select, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { Box, Button, Group, Select, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, take, type Schemas } from "@/api/client";
+import { DeviceField } from "@/features/devices/DeviceField";
 import { useDevices } from "@/features/devices/queries";
+import { PersonField } from "@/features/operators/PersonField";
+import { useMidnight } from "@/ui/clock";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Loading } from "@/ui/Loading";
 import { Page } from "@/ui/Page";
 import { SimpleTable } from "@/ui/SimpleTable";
 import { TimeAgo } from "@/ui/TimeAgo";
+import { TimeRange } from "@/ui/TimeRange";
 import { exactly } from "@/ui/time";
 import { detailText } from "./detail";
-import type { AuditSearch } from "./search";
+import { auditQuery, type AuditSearch } from "./search";
 
 const route = getRouteApi("/shell/audit");
 const PAGE = 100;
+const FIELD = { base: "calc(50% - 5px)", xs: 170 };
 const ACTIONS = [
   { value: "device.", label: "Devices" },
   { value: "enrolment.", label: "Enrolment" },
@@ -32,13 +37,14 @@ export function AuditPage() {
   const search = route.useSearch();
   const navigate = useNavigate();
   const devices = useDevices();
+  const midnight = useMidnight();
   const asked = useInfiniteQuery({
-    queryKey: ["audit", search],
+    queryKey: ["audit", search, midnight],
     initialPageParam: null as number | null,
     queryFn: ({ pageParam }) =>
       take(
         api.GET("/api/audit", {
-          params: { query: { ...search, limit: PAGE, ...(pageParam === null ? {} : { before_id: pageParam }) } },
+          params: { query: { ...auditQuery(search, Date.now() / 1000), limit: PAGE, ...(pageParam === null ? {} : { before_id: pageParam }) } },
         }),
       ),
     getNextPageParam: (page) => page.next,
@@ -49,32 +55,50 @@ export function AuditPage() {
   };
   const entries = asked.data?.pages.flatMap((page) => page.entries) ?? [];
   const names = new Map((devices.data ?? []).map((device) => [device.guid, device.hostname]));
+  const people = [...new Set(entries.map((entry) => entry.actor))].filter((actor) => !actor.startsWith("device:"));
+  const onDevice = search.target !== undefined && names.has(search.target);
   const narrowed = Object.keys(search).length > 0;
   const actions = search.action && !ACTIONS.some((one) => one.value === search.action) ? [{ value: search.action, label: search.action }, ...ACTIONS] : ACTIONS;
 
   return (
     <Page title="Audit log" about="Who did what, to what, when and from where. Press a value to see only that.">
       <Group gap="xs" align="flex-end">
-        <Exactly key={`a${search.actor ?? ""}`} label="Who" value={search.actor ?? ""} onChange={(actor) => change({ actor })} />
+        <PersonField
+          key={`a${search.actor ?? ""}`}
+          label="Who"
+          w={FIELD}
+          seen={people}
+          value={search.actor ?? ""}
+          onChange={(actor) => change({ actor })}
+        />
         <Select
           label="What"
           placeholder="Anything"
           clearable
-          w={170}
+          w={FIELD}
           data={actions}
           value={search.action ?? null}
           onChange={(value) => change({ action: value ?? "" })}
         />
+        {devices.data ? (
+          <DeviceField
+            label="Device"
+            w={FIELD}
+            value={onDevice ? search.target : undefined}
+            onChange={(target) => change({ target })}
+          />
+        ) : null}
         <Exactly
-          key={`t${search.target ?? ""}`}
-          label="To what"
-          value={search.target ?? ""}
+          key={`t${onDevice ? "" : (search.target ?? "")}`}
+          label="To what else"
+          placeholder="A name, an id"
+          value={onDevice ? "" : (search.target ?? "")}
           onChange={(target) => {
             const device = devices.data?.find((one) => one.hostname.toLowerCase() === target.toLowerCase());
             change({ target: device?.guid ?? target });
           }}
-          placeholder="A device, a name, an id"
         />
+        <TimeRange labelled search={search} onChange={change} />
         {narrowed ? (
           <Button variant="subtle" color="gray" onClick={() => void navigate({ to: "/audit", search: {} })}>
             Show all
@@ -142,14 +166,16 @@ function Narrow({ text, onPick }: { text: string; onPick: () => void }) {
 interface ExactlyProps {
   label: string;
   value: string;
-  placeholder?: string;
+  placeholder: string;
   onChange: (value: string) => void;
 }
 
-function Exactly({ label, value, placeholder = "Anybody", onChange }: ExactlyProps) {
+function Exactly({ label, value, placeholder, onChange }: ExactlyProps) {
   const [typed, setTyped] = useState(value);
   return (
-    <form
+    <Box
+      component="form"
+      w={FIELD}
       onSubmit={(event) => {
         event.preventDefault();
         onChange(typed.trim());
@@ -158,13 +184,12 @@ function Exactly({ label, value, placeholder = "Anybody", onChange }: ExactlyPro
       <TextInput
         label={label}
         placeholder={placeholder}
-        w={220}
         value={typed}
         onChange={(event) => setTyped(event.currentTarget.value)}
         onBlur={() => {
           if (typed.trim() !== value) onChange(typed.trim());
         }}
       />
-    </form>
+    </Box>
   );
 }

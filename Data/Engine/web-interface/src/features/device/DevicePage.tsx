@@ -5,7 +5,7 @@ import { useState } from "react";
 import { ApiError } from "@/api/errors";
 import { useMay } from "@/app/session";
 import { changeDevice, useDevice, useDeviceAct } from "@/features/devices/queries";
-import { deviceState, lastSeen } from "@/features/devices/state";
+import { deviceState, isConnected, lastSeen } from "@/features/devices/state";
 import { useOpenRun } from "@/features/run/link";
 import { TextLink } from "@/ui/links";
 import { EmptyState } from "@/ui/EmptyState";
@@ -79,7 +79,7 @@ export function DevicePage() {
         beside={<StatusMark status={state} />}
         about={
           <>
-            {device.presence.online ? "here now" : <>last seen <TimeAgo at={lastSeen(device)} /></>}
+            {isConnected(device) ? "here now" : <>{state === "unconnected" ? "lost its connection, last heard of" : "last seen"} <TimeAgo at={lastSeen(device)} /></>}
             {device.site_name ? ` · ${device.site_name}` : " · no site"}
             {device.operating_system ? ` · ${device.operating_system}` : ""}
             {device.description ? <div>{device.description}</div> : null}
@@ -117,11 +117,11 @@ export function DevicePage() {
                         <Menu.Item onClick={() => setDialog("release")}>Release from quarantine…</Menu.Item>
                       ) : null}
                       {device.status !== "revoked" ? (
-                        <Menu.Item color="red" onClick={() => setDialog("revoke")}>
+                        <Menu.Item c="red" onClick={() => setDialog("revoke")}>
                           Revoke…
                         </Menu.Item>
                       ) : null}
-                      <Menu.Item color="red" onClick={() => setDialog("delete")}>
+                      <Menu.Item c="red" onClick={() => setDialog("delete")}>
                         Delete…
                       </Menu.Item>
                     </>
@@ -155,6 +155,11 @@ export function DevicePage() {
               </Button>
             ) : null}
             <ErrorNote error={settled.error} />
+          </Alert>
+        ) : null}
+        {state === "unconnected" ? (
+          <Alert color="yellow" variant="light" role="status">
+            The agent has no connection now. It may be restarting; a script that is sent waits until it is back.
           </Alert>
         ) : null}
         {state === "quarantined" ? (

@@ -1,5 +1,5 @@
 import { Button, Group, Paper, ScrollArea, Select, Text } from "@mantine/core";
-import { IconArrowsMove, IconBan, IconHandStop, IconPlayerPlay, IconX } from "@tabler/icons-react";
+import { IconArrowsMove, IconBan, IconHandStop, IconLockOpen, IconPlayerPlay, IconX } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, take } from "@/api/client";
@@ -7,11 +7,13 @@ import { useMay } from "@/app/session";
 import { useOpenRun } from "@/features/run/link";
 import { useSites } from "@/features/sites/queries";
 import { Confirm, ConfirmTyped } from "@/ui/Confirm";
+import { useKey } from "@/ui/keys";
+import { NameList } from "@/ui/NameList";
 import { told } from "@/ui/told";
 import { changeDevice, deed, DEVICES, type Deed } from "./queries";
 import type { Device } from "./state";
 
-type Asked = "move" | "quarantine" | "revoke" | null;
+type Asked = "move" | Deed | null;
 
 /** Do the same to each device, one after the other; say which ones it was refused for. */
 async function forEach(devices: readonly Device[], act: (device: Device) => Promise<void>): Promise<void> {
@@ -33,8 +35,16 @@ async function forEach(devices: readonly Device[], act: (device: Device) => Prom
   }
 }
 
-/** What can be done with the selected devices. */
-export function BulkBar({ devices, onClear }: { devices: readonly Device[]; onClear: () => void }) {
+/** Those of the devices for which a deed changes anything. */
+function concerned(devices: readonly Device[], what: Asked): readonly Device[] {
+  if (what === "quarantine") return devices.filter((device) => device.status === "active");
+  if (what === "release") return devices.filter((device) => device.status === "quarantined");
+  if (what === "revoke") return devices.filter((device) => device.status !== "revoked");
+  return devices;
+}
+
+/** What can be done with the selected devices; `r` runs a script on them. */
+export function BulkBar({ devices: selected, onClear }: { devices: readonly Device[]; onClear: () => void }) {
   const [asked, ask] = useState<Asked>(null);
   const [site, setSite] = useState<string | null>(null);
   const client = useQueryClient();
@@ -43,6 +53,9 @@ export function BulkBar({ devices, onClear }: { devices: readonly Device[]; onCl
   const mayAssign = useMay("sites.edit");
   const mayRevoke = useMay("devices.revoke");
   const openRun = useOpenRun();
+  const run = () => openRun?.(selected.map((device) => device.guid));
+  useKey("r", run, openRun !== null && selected.length > 0);
+  const devices = concerned(selected, asked);
 
   const act = useMutation({
     mutationFn: async (what: "move" | Deed) => {
@@ -66,19 +79,20 @@ export function BulkBar({ devices, onClear }: { devices: readonly Device[]; onCl
     act.reset();
   };
 
-  if (devices.length === 0) return null;
+  if (selected.length === 0) return null;
+  const some = (what: Deed) => concerned(selected, what).length > 0;
   return (
     <Paper withBorder px={12} py={6} role="region" aria-label="Selected devices">
       <Group gap="xs">
         <Text size="sm" fw={600} aria-live="polite">
-          {count(devices.length)} selected
+          {count(selected.length)} selected
         </Text>
         {openRun ? (
           <Button
             size="xs"
             variant="light"
             leftSection={<IconPlayerPlay size={15} aria-hidden />}
-            onClick={() => openRun(devices.map((device) => device.guid))}
+            onClick={run}
           >
             Run a script
           </Button>
@@ -99,15 +113,27 @@ export function BulkBar({ devices, onClear }: { devices: readonly Device[]; onCl
               size="xs"
               variant="default"
               leftSection={<IconHandStop size={15} aria-hidden />}
+              disabled={!some("quarantine")}
               onClick={() => ask("quarantine")}
             >
               Quarantine
             </Button>
+            {some("release") ? (
+              <Button
+                size="xs"
+                variant="default"
+                leftSection={<IconLockOpen size={15} aria-hidden />}
+                onClick={() => ask("release")}
+              >
+                Release
+              </Button>
+            ) : null}
             <Button
               size="xs"
               variant="default"
               c="red"
               leftSection={<IconBan size={15} aria-hidden />}
+              disabled={!some("revoke")}
               onClick={() => ask("revoke")}
             >
               Revoke
@@ -162,6 +188,18 @@ export function BulkBar({ devices, onClear }: { devices: readonly Device[]; onCl
         They get no work until they are released; they stay known, and it takes effect at once.
         <Names devices={devices} />
       </Confirm>
+      <Confirm
+        opened={asked === "release"}
+        onClose={close}
+        title={`Release ${count(devices.length)}?`}
+        act="Release"
+        busy={act.isPending}
+        error={act.error}
+        onAct={() => act.mutate("release")}
+      >
+        They get work again from now on, and what waits for them.
+        <Names devices={devices} />
+      </Confirm>
       <ConfirmTyped
         opened={asked === "revoke"}
         onClose={close}
@@ -185,9 +223,9 @@ function count(number: number): string {
 
 function Names({ devices }: { devices: readonly Device[] }) {
   return (
-    <ScrollArea.Autosize mah={160} mt="sm" type="auto">
-      <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-        {devices.map((device) => device.hostname).join(", ")}
+    <ScrollArea.Autosize mah={160} mt="sm" type="auto" viewportProps={{ tabIndex: 0, role: "region", "aria-label": "Devices" }}>
+      <Text size="sm" c="dimmed">
+        <NameList names={devices.map((device) => device.hostname)} />
       </Text>
     </ScrollArea.Autosize>
   );

@@ -1,9 +1,8 @@
-import { ActionIcon, Button, Group, MultiSelect, Select, Text, Tooltip } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
-import { IconDownload, IconPlugConnected } from "@tabler/icons-react";
+import { ActionIcon, Button, Group, Text, Tooltip } from "@mantine/core";
+import { IconDownload, IconPlugConnected, IconX } from "@tabler/icons-react";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { startTransition, useCallback, useDeferredValue, useMemo, useState } from "react";
-import { useSites } from "@/features/sites/queries";
+import { useAgentBuild } from "@/features/overview/queries";
 import { useNow } from "@/ui/clock";
 import { csv, download } from "@/ui/download";
 import { TextLink } from "@/ui/links";
@@ -12,7 +11,8 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Loading } from "@/ui/Loading";
 import { Page } from "@/ui/Page";
 import { SearchBox } from "@/ui/SearchBox";
-import { DataTable } from "@/ui/table/DataTable";
+import { useDensity } from "@/ui/preferences";
+import { DataTable, useColumns } from "@/ui/table/DataTable";
 import { TableSettings } from "@/ui/table/TableSettings";
 import { BulkBar } from "./BulkBar";
 import { COLUMNS, DeviceCard, exportRows } from "./columns";
@@ -20,22 +20,22 @@ import {
   countStates,
   filterDevices,
   isNarrowed,
-  listOf,
-  OLDER,
   sortOf,
   sortText,
   type DeviceSearch,
 } from "./filter";
+import { OtherFilters, StateFilter, useSystems } from "./FilterBar";
 import { useDevices } from "./queries";
 import { SavedFilters } from "./SavedFilters";
-import { STATE_WORDS, STATES, type Device } from "./state";
+import type { Device } from "./state";
+import { useOpened } from "./useSaved";
+import { useSearchText } from "./useSearchText";
 
 const route = getRouteApi("/shell/devices");
 const NO_DEVICES: readonly Device[] = [];
-/** The address follows the typing after a pause. */
-const ADDRESS_MS = 300;
 const keyOf = (device: Device) => device.guid;
 const nameOf = (device: Device) => device.hostname;
+const tableSettings = <TableSettings name="devices" columns={COLUMNS} />;
 const card = (device: Device) => <DeviceCard device={device} />;
 
 /** Every device: found, narrowed, sorted, selected, changed. */
@@ -43,20 +43,8 @@ export function DevicesPage() {
   const search = route.useSearch();
   const navigate = useNavigate();
   const asked = useDevices();
-  const sites = useSites();
   const now = useNow();
   const [selected, select] = useState<Set<string>>(new Set());
-  const [query, setQuery] = useState(search.q ?? "");
-  const [sent, setSent] = useState(search.q ?? "");
-  const [epoch, setEpoch] = useState(0);
-
-  // The address changed by itself (a saved filter, the way back): the field begins anew with it.
-  if ((search.q ?? "") !== sent) {
-    setSent(search.q ?? "");
-    setQuery(search.q ?? "");
-    setEpoch(epoch + 1);
-  }
-
   const change = useCallback(
     (next: DeviceSearch) => {
       const merged = { ...search, ...next };
@@ -66,22 +54,24 @@ export function DevicesPage() {
     [navigate, search],
   );
 
+  const opened = useOpened(search, (next) => void navigate({ to: "/devices", search: next, replace: true }));
+  const { shown: columns } = useColumns("devices", COLUMNS);
+  const [density] = useDensity();
+  const look = useMemo(() => ({ columns: columns.map((column) => column.id), density }), [columns, density]);
+
   const devices = useDeferredValue(asked.data ?? NO_DEVICES);
-  const toAddress = useDebouncedCallback((q: string) => {
-    setSent(q);
-    change({ q });
-  }, ADDRESS_MS);
+  const { text: query, epoch, type, clear } = useSearchText(search.q ?? "", (q) => change({ q }));
   const minute = Math.floor(now / 60) * 60;
+  const build = useAgentBuild(search.agent !== undefined);
   const wanted = useMemo(() => ({ ...search, q: query }), [search, query]);
-  const shown = useMemo(() => filterDevices(devices, wanted, minute), [devices, wanted, minute]);
+  const shown = useMemo(() => filterDevices(devices, wanted, minute, build), [devices, wanted, minute, build]);
   const counts = useMemo(() => countStates(devices), [devices]);
-  const systems = useMemo(
-    () => [...new Set(devices.map((device) => device.operating_system).filter(Boolean))].sort(),
-    [devices],
-  );
+  const systems = useSystems(devices);
   const chosen = useMemo(() => devices.filter((device) => selected.has(device.guid)), [devices, selected]);
   const narrowed = isNarrowed(search) || query !== "";
   const token = JSON.stringify(wanted);
+  const saving = useMemo(() => ({ ...search, ...(query ? { q: query } : {}) }), [search, query]);
+  const open = useCallback((saved: DeviceSearch) => void navigate({ to: "/devices", search: saved }), [navigate]);
 
   return (
     <Page
@@ -97,8 +87,10 @@ export function DevicesPage() {
       actions={
         <>
           <SavedFilters
-            search={{ ...search, ...(query ? { q: query } : {}) }}
-            onOpen={(saved) => void navigate({ to: "/devices", search: saved })}
+            search={saving}
+            look={look}
+            current={opened.saved}
+            onOpen={open}
           />
           <Tooltip label="Export what is shown as CSV">
             <ActionIcon
@@ -111,7 +103,7 @@ export function DevicesPage() {
               <IconDownload size={18} aria-hidden />
             </ActionIcon>
           </Tooltip>
-          <TableSettings name="devices" columns={COLUMNS} />
+          {tableSettings}
         </>
       }
     >
@@ -119,66 +111,21 @@ export function DevicesPage() {
         <QuickSearch
           key={epoch}
           value={query}
-          onChange={(value) => {
-            setQuery(value);
-            toAddress(value);
-          }}
+          onChange={type}
         />
-        <MultiSelect
-          aria-label="State"
-          placeholder={search.state ? "" : "Any state"}
-          w={{ base: "calc(50% - 5px)", xs: 170 }}
-          clearable
-          data={STATES.map((state) => ({ value: state, label: `${STATE_WORDS[state]} (${counts[state]})` }))}
-          value={listOf(search.state)}
-          onChange={(value) => change({ state: value.join(",") })}
-        />
-        <MultiSelect
-          aria-label="Site"
-          placeholder={search.site ? "" : "Any site"}
-          w={{ base: "calc(50% - 5px)", xs: 190 }}
-          clearable
-          searchable
-          data={[
-            { value: "none", label: "No site" },
-            ...(sites.data ?? []).map((site) => ({ value: String(site.id), label: site.name })),
-          ]}
-          value={listOf(search.site)}
-          onChange={(value) => change({ site: value.join(",") })}
-        />
-        <MultiSelect
-          aria-label="Operating system"
-          placeholder={search.os ? "" : "Any system"}
-          w={{ base: "100%", xs: 200 }}
-          visibleFrom="sm"
-          clearable
-          searchable
-          data={systems}
-          value={listOf(search.os, "|")}
-          onChange={(value) => change({ os: value.join("|") })}
-        />
-        <Select
-          aria-label="Last seen"
-          placeholder="Seen at any time"
-          w={{ base: "calc(50% - 5px)", xs: 190 }}
-          clearable
-          data={
-            search.older && !OLDER.some((one) => one.value === search.older)
-              ? [...OLDER, { value: search.older, label: `Not seen for ${search.older}` }]
-              : [...OLDER]
-          }
-          value={search.older ?? null}
-          onChange={(value) => change({ older: value ?? "" })}
-        />
-        {narrowed ? (
+        <StateFilter value={search.state} counts={counts} onChange={change} />
+        <OtherFilters site={search.site} os={search.os} older={search.older} systems={systems} onChange={change} />
+        {search.agent ? (
+          <Button variant="light" rightSection={<IconX size={14} aria-hidden />} title="Show all builds" onClick={() => change({ agent: "" })}>
+            Agents out of date
+          </Button>
+        ) : null}
+        {narrowed || search.filter || search.view ? (
           <Button
             variant="subtle"
             color="gray"
             onClick={() => {
-              setQuery("");
-              setEpoch(epoch + 1);
-              toAddress.cancel();
-              setSent("");
+              clear();
               void navigate({ to: "/devices", search: search.sort ? { sort: search.sort } : {} });
             }}
           >
@@ -187,8 +134,9 @@ export function DevicesPage() {
         ) : null}
       </Group>
       <ErrorNote error={asked.error} what="The list could not be read" onRetry={() => void asked.refetch()} />
+      <ErrorNote error={opened.error} what={`The saved ${search.view ? "view" : "filter"} could not be opened`} />
       <BulkBar devices={chosen} onClear={() => select(new Set())} />
-      {asked.isPending ? (
+      {asked.isPending || opened.opening ? (
         <Loading what="Reading the list of devices…" />
       ) : (
         <DataTable

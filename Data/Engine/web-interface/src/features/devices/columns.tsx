@@ -1,31 +1,19 @@
 import { Group, Text, Tooltip } from "@mantine/core";
 import { IconCopy } from "@tabler/icons-react";
-import { TextLink } from "@/ui/links";
 import { StatusMark } from "@/ui/StatusMark";
-import type { Column } from "@/ui/table/DataTable";
+import { RowLink, type Column } from "@/ui/table/DataTable";
 import { TimeAgo } from "@/ui/TimeAgo";
 import { duration } from "@/ui/time";
-import { deviceState, lastSeen, stateWord, STATES, type Device } from "./state";
+import { deviceState, isConnected, lastSeen, stateWord, STATES, type Device } from "./state";
 
 function Seen({ device }: { device: Device }) {
-  return device.presence.online ? <span>now</span> : <TimeAgo at={lastSeen(device)} />;
+  return isConnected(device) ? <span>now</span> : <TimeAgo at={lastSeen(device)} />;
 }
 
 function Name({ device }: { device: Device }) {
   return (
     <Group gap={6} wrap="nowrap" miw={0}>
-      <TextLink
-        to="/devices/$guid"
-        params={{ guid: device.guid }}
-        preload={false}
-        size="sm"
-        fw={550}
-        c="inherit"
-        truncate
-        tabIndex={-1}
-      >
-        {device.hostname}
-      </TextLink>
+      <RowLink href={`/devices/${encodeURIComponent(device.guid)}`}>{device.hostname}</RowLink>
       {device.duplicate_suspected ? (
         <Tooltip label="Another machine seems to have the same identity">
           <IconCopy size={14} aria-label="Duplicate suspected" />
@@ -48,7 +36,7 @@ export const COLUMNS: readonly Column<Device>[] = [
   {
     id: "state",
     header: "State",
-    width: 132,
+    width: 140,
     always: true,
     cell: (device) => <StatusMark status={deviceState(device)} />,
     sort: (device) => STATES.indexOf(deviceState(device)),
@@ -59,7 +47,7 @@ export const COLUMNS: readonly Column<Device>[] = [
     width: 132,
     descFirst: true,
     cell: (device) => <Seen device={device} />,
-    sort: (device) => (device.presence.online ? Number.MAX_SAFE_INTEGER : lastSeen(device)),
+    sort: (device) => (isConnected(device) ? Number.MAX_SAFE_INTEGER : lastSeen(device)),
   },
   { id: "site", header: "Site", width: 140, cell: (device) => device.site_name ?? "", sort: (device) => device.site_name },
   {

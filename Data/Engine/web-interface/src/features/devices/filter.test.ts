@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { countStates, deviceSearch, filterDevices, period, sortOf, sortText } from "./filter";
+import { countStates, deviceSearch, filterDevices, sortOf, sortText } from "./filter";
 import { findDevices } from "./find";
 import { sample } from "./samples.test-data";
+import { deviceState, isConnected } from "./state";
 
 const online = { online: true, contexts: ["system"], last_seen: 990, since: {} };
 const fleet = [
@@ -32,22 +33,50 @@ describe("the list of devices", () => {
   });
   it("ignores what it does not know in an address", () => {
     expect(deviceSearch({ q: "", evil: "x", state: ["a"] })).toEqual({});
+    expect(deviceSearch({ filter: "7", view: -1 })).toEqual({ filter: 7 });
+    expect(deviceSearch({ filter: "seven", view: 1.5 })).toEqual({});
     expect(names({ older: "soon" })).toHaveLength(4);
   });
 });
 
-describe("parts", () => {
-  it("reads periods", () => {
-    expect(period("7d")).toBe(604_800);
-    expect(period("7")).toBeNull();
-    expect(period(undefined)).toBeNull();
+describe("a device without a connection", () => {
+  const gone = { ...online, contexts: [] };
+  const two = [sample({ guid: "1", presence: online }), sample({ guid: "2", presence: gone })];
+  it("is told from one that is online, although the Engine calls both so", () => {
+    expect(two.map(deviceState)).toEqual(["online", "unconnected"]);
+    expect(two.map(isConnected)).toEqual([true, false]);
+    expect(filterDevices(two, { state: "unconnected" }, 1000).map((device) => device.guid)).toEqual(["2"]);
+    expect(filterDevices(two, { state: "online" }, 1000).map((device) => device.guid)).toEqual(["1"]);
+    expect(deviceState(sample({ status: "revoked", presence: gone }))).toBe("revoked");
   });
+});
+
+describe("agents that are out of date", () => {
+  const found = (build: string) =>
+    filterDevices(
+      [
+        sample({ guid: "1", agent_build_id: "new" }),
+        sample({ guid: "2", agent_build_id: "old" }),
+        sample({ guid: "3", agent_build_id: "old", status: "revoked" }),
+        sample({ guid: "4" }),
+      ],
+      { agent: "outdated" },
+      0,
+      build,
+    ).map((device) => device.guid);
+  it("are those of another build, as far as they said and may connect", () => {
+    expect(found("new")).toEqual(["2"]);
+    expect(found("")).toEqual([]);
+  });
+});
+
+describe("parts", () => {
   it("writes the order into the address and reads it back", () => {
     expect(sortText({ id: "hostname", desc: false })).toBeUndefined();
     expect(sortOf({ sort: sortText({ id: "last_seen", desc: true }) ?? "" })).toEqual({ id: "last_seen", desc: true });
   });
   it("counts states", () => {
-    expect(countStates(fleet)).toEqual({ online: 1, offline: 1, quarantined: 1, revoked: 1 });
+    expect(countStates(fleet)).toEqual({ online: 1, unconnected: 0, offline: 1, quarantined: 1, revoked: 1 });
   });
   it("finds names that begin with the word first", () => {
     expect(findDevices(fleet, "web", 2).map((device) => device.guid)).toEqual(["1", "2"]);

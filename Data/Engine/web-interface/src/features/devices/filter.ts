@@ -1,6 +1,7 @@
+import { period } from "@/ui/range";
 import type { Sort } from "@/ui/table/rows";
 import { matches, wordsOf } from "./find";
-import { deviceState, lastSeen, STATES, type Device, type DeviceState } from "./state";
+import { deviceState, isOutdated, lastSeen, STATES, type Device, type DeviceState } from "./state";
 
 /** What the list of devices is narrowed to. It lives in the address, so that it can be shared. */
 export interface DeviceSearch {
@@ -17,9 +18,17 @@ export interface DeviceSearch {
   sort?: string;
   /** `yes`: only where another machine seems to have the same identity. */
   duplicate?: string;
+  /** `outdated`: only where the agent is of another build than the one that is up to date. */
+  agent?: string;
+  /** The saved filter that is open, by its number; what it says stands beside it, and may have been changed since. */
+  filter?: number;
+  /** The saved view that is open. */
+  view?: number;
 }
 
-const NAMES = ["q", "state", "site", "os", "older", "sort", "duplicate"] as const;
+/** What narrows the list. */
+export const CRITERIA = ["q", "state", "site", "os", "older", "duplicate", "agent"] as const;
+const NAMES = [...CRITERIA, "sort"] as const;
 
 export function deviceSearch(search: Record<string, unknown>): DeviceSearch {
   const found: DeviceSearch = {};
@@ -28,16 +37,11 @@ export function deviceSearch(search: Record<string, unknown>): DeviceSearch {
     if (typeof value === "number") found[name] = String(value);
     else if (typeof value === "string" && value !== "") found[name] = value;
   }
+  for (const kind of ["filter", "view"] as const) {
+    const id = Number(search[kind]);
+    if (Number.isSafeInteger(id) && id > 0) found[kind] = id;
+  }
   return found;
-}
-
-const SECONDS: Record<string, number> = { m: 60, h: 3600, d: 86_400, w: 604_800 };
-
-/** `7d` in seconds; null where it is no such thing. */
-export function period(text: string | undefined): number | null {
-  const found = /^(\d{1,4})([mhdw])$/.exec(text ?? "");
-  const unit = SECONDS[found?.[2] ?? ""];
-  return unit === undefined ? null : Number(found?.[1]) * unit;
 }
 
 export const OLDER: readonly { value: string; label: string }[] = [
@@ -52,8 +56,8 @@ export function listOf(text: string | undefined, separator = ","): string[] {
   return (text ?? "").split(separator).filter(Boolean);
 }
 
-/** The devices that the search leaves, in the order they came. `now` in Unix seconds. */
-export function filterDevices(devices: readonly Device[], search: DeviceSearch, now: number): Device[] {
+/** The devices that the search leaves, in the order they came. `now` in Unix seconds; `build`: which agents are up to date. */
+export function filterDevices(devices: readonly Device[], search: DeviceSearch, now: number, build = ""): Device[] {
   const words = wordsOf(search.q ?? "");
   const states = new Set<string>(listOf(search.state));
   const sites = new Set(listOf(search.site));
@@ -65,6 +69,7 @@ export function filterDevices(devices: readonly Device[], search: DeviceSearch, 
     if (systems.size > 0 && !systems.has(device.operating_system)) return false;
     if (older !== null && (device.presence.online || now - lastSeen(device) < older)) return false;
     if (search.duplicate === "yes" && !device.duplicate_suspected) return false;
+    if (search.agent === "outdated" && !isOutdated(device, build)) return false;
     return matches(device, words);
   });
 }
@@ -88,5 +93,5 @@ export function countStates(devices: readonly Device[]): Record<DeviceState, num
 
 /** Whether anything is narrowed. */
 export function isNarrowed(search: DeviceSearch): boolean {
-  return NAMES.some((name) => name !== "sort" && search[name] !== undefined);
+  return CRITERIA.some((name) => search[name] !== undefined);
 }

@@ -99,7 +99,7 @@ export function OperatorsPage() {
                       {operator.disabled ? "Let in again…" : "Bar from signing in…"}
                     </Menu.Item>
                     <Menu.Divider />
-                    <Menu.Item color="red" onClick={() => setDialog({ operator, what: "delete" })}>
+                    <Menu.Item c="red" onClick={() => setDialog({ operator, what: "delete" })}>
                       Delete…
                     </Menu.Item>
                   </Menu.Dropdown>

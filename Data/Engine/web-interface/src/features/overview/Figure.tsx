@@ -1,4 +1,5 @@
-import { Paper, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
+import type { ActivitySearch } from "@/features/activity/search";
 import type { DeviceSearch } from "@/features/devices/filter";
 import { CardLink } from "@/ui/links";
 import { StatusMark } from "@/ui/StatusMark";
@@ -7,9 +8,10 @@ import classes from "./Figure.module.css";
 interface Props {
   label: string;
   of: string;
-  value: number;
-  to: "/devices" | "/enrol" | null;
-  search: DeviceSearch;
+  /** Null while it is not known yet. */
+  value: number | null;
+  to: "/devices" | "/enrol" | "/activity";
+  search: DeviceSearch | ActivitySearch;
   shape: string;
   /** Somebody has to do something about it. */
   loud?: boolean;
@@ -17,24 +19,6 @@ interface Props {
 
 /** A number with what it counts, and the way there. */
 export function Figure({ label, of, value, to, search, shape, loud = false }: Props) {
-  const inside = (
-    <>
-      <StatusMark status={shape} />
-      <Text component="div" className={classes.number ?? ""} data-loud={loud || undefined}>
-        {value.toLocaleString()}
-      </Text>
-      <Text size="xs" c="dimmed">
-        {of}
-      </Text>
-    </>
-  );
-  if (to === null) {
-    return (
-      <Paper withBorder className={classes.figure ?? ""} aria-label={`${label}: ${value}`} role="group">
-        {inside}
-      </Paper>
-    );
-  }
   return (
     <CardLink
       withBorder
@@ -43,7 +27,13 @@ export function Figure({ label, of, value, to, search, shape, loud = false }: Pr
       search={search}
       data-link
     >
-      {inside}
+      <StatusMark status={shape} word={label} />
+      <Text component="div" className={classes.number ?? ""} data-loud={loud || undefined}>
+        {value === null ? "…" : value.toLocaleString()}
+      </Text>
+      <Text size="xs" c="dimmed">
+        {of}
+      </Text>
     </CardLink>
   );
 }

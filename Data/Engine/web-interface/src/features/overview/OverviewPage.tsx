@@ -4,10 +4,9 @@ import { Link } from "@tanstack/react-router";
 import { useMay } from "@/app/session";
 import { countStates, filterDevices } from "@/features/devices/filter";
 import { useDevices } from "@/features/devices/queries";
-import { deviceState, lastSeen } from "@/features/devices/state";
+import { deviceState, isOutdated, lastSeen } from "@/features/devices/state";
 import { useWaitingCount } from "@/features/enrol/queries";
 import { RunList } from "@/features/run/RunList";
-import { useRuns } from "@/features/run/queries";
 import { useNow } from "@/ui/clock";
 import { TextLink } from "@/ui/links";
 import { EmptyState } from "@/ui/EmptyState";
@@ -17,8 +16,10 @@ import { Page, Section } from "@/ui/Page";
 import { SimpleTable } from "@/ui/SimpleTable";
 import { StatusMark } from "@/ui/StatusMark";
 import { TimeAgo } from "@/ui/TimeAgo";
-import { failedToday } from "./today";
 import { Figure } from "./Figure";
+import { allOf, failedOf } from "./plots";
+import { useAgentBuild, useToday } from "./queries";
+import { Trends } from "./Trends";
 
 const SHOWN = 8;
 
@@ -28,7 +29,8 @@ export function OverviewPage() {
   const waiting = useWaitingCount();
   const mayRuns = useMay("runs.read");
   const mayEnrol = useMay("enrolment.decide");
-  const runs = useRuns({ limit: 200 });
+  const today = useToday();
+  const build = useAgentBuild();
   const now = useNow();
 
   if (!asked.data) {
@@ -42,7 +44,9 @@ export function OverviewPage() {
   const devices = asked.data;
   const counts = countStates(devices);
   const quiet = filterDevices(devices, { older: "7d", state: "offline" }, now).toSorted((a, b) => lastSeen(a) - lastSeen(b));
-  const failed = failedToday(runs.data?.runs ?? [], now);
+  const failed = today && failedOf(today);
+  const ran = today && allOf(today);
+  const outdated = devices.filter((device) => isOutdated(device, build)).length;
 
   return (
     <Page title="Overview">
@@ -62,15 +66,33 @@ export function OverviewPage() {
         </EmptyState>
       ) : (
         <Stack gap={40}>
-          <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md">
-            <Figure label="Online" of={`of ${devices.length.toLocaleString()} devices`} value={counts.online} to="/devices" search={{ state: "online" }} shape="online" />
+          <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
+            <Figure label="Online" of={`of ${devices.length.toLocaleString()} devices${counts.unconnected > 0 ? `, ${counts.unconnected.toLocaleString()} not connected` : ""}`} value={counts.online} to="/devices" search={{ state: "online" }} shape="online" />
             <Figure label="Offline" of="devices" value={counts.offline} to="/devices" search={{ state: "offline" }} shape="offline" />
-            <Figure label="Waiting for approval" of="devices" value={waiting} to="/enrol" search={{}} shape="waiting" loud={waiting > 0} />
+            <Figure label="Waiting" of="devices, for approval" value={waiting} to="/enrol" search={{}} shape="waiting" loud={waiting > 0} />
             <Figure label="Quarantined" of="devices" value={counts.quarantined} to="/devices" search={{ state: "quarantined" }} shape="quarantined" loud={counts.quarantined > 0} />
             {mayRuns ? (
-              <Figure label="Failed today" of="runs today" value={failed} to={null} search={{}} shape="Failed" loud={failed > 0} />
+              <Figure
+                label="Failed today"
+                of={ran === null ? "runs since midnight" : `of ${ran.toLocaleString()} ${ran === 1 ? "run" : "runs"} since midnight`}
+                value={failed}
+                to="/activity"
+                search={{ status: "failed", since: "today" }}
+                shape="Failed"
+                loud={failed !== null && failed > 0}
+              />
             ) : null}
+            <Figure
+              label="Agents out of date"
+              of={build ? `others than ${build.slice(0, 8)}` : "no agent tells its build"}
+              value={outdated}
+              to="/devices"
+              search={{ agent: "outdated" }}
+              shape="outdated"
+              loud={outdated > 0}
+            />
           </SimpleGrid>
+          <Trends />
           {mayRuns ? (
             <Section title="Latest runs">
               <RunList limit={10} />

@@ -15,6 +15,7 @@ import { ValueField, VariablesEditor } from "@/features/scripts/VariablesEditor"
 import { Confirm } from "@/ui/Confirm";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextLink } from "@/ui/links";
+import { NameList } from "@/ui/NameList";
 import { Page, Section } from "@/ui/Page";
 import { duration } from "@/ui/time";
 import { EXPIRIES, problemOf, requestOf, TIMEOUTS, type Draft } from "./draft";
@@ -171,8 +172,8 @@ export function Composer({ first, stored: given, keep = false }: Props) {
           {draft.context === "system" ? "as system" : "as the signed-in user"}. It starts at once where the device is online.
         </Text>
         <Paper withBorder mt="sm" p="xs" mah={220} style={{ overflow: "auto" }} tabIndex={0} role="region" aria-label="Devices">
-          <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-            {targets.devices.map((device) => device.hostname).join(", ")}
+          <Text size="sm">
+            <NameList names={targets.devices.map((device) => device.hostname)} />
           </Text>
         </Paper>
       </Confirm>

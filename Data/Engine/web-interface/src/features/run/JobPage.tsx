@@ -12,6 +12,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextLink } from "@/ui/links";
 import { Loading } from "@/ui/Loading";
+import { NameList } from "@/ui/NameList";
 import { Page } from "@/ui/Page";
 import { TimeAgo } from "@/ui/TimeAgo";
 import { told } from "@/ui/told";
@@ -225,9 +226,8 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
         onAct={() => cancel.mutate(open)}
       >
         What runs is ended with everything that it started; what did not start never does. What was done stays done.
-        <Text size="sm" c="dimmed" mt="sm" style={{ overflowWrap: "anywhere" }}>
-          {open.slice(0, 40).map((run) => run.device).join(", ")}
-          {open.length > 40 ? ` and ${open.length - 40} more` : ""}
+        <Text size="sm" c="dimmed" mt="sm">
+          <NameList names={open.map((run) => run.device)} most={40} />
         </Text>
       </Confirm>
       <Drawer opened={reading} onClose={() => read(false)} position="right" size="xl" title="What was asked" closeButtonProps={{ "aria-label": "Close" }}>

@@ -3,7 +3,7 @@ import { IconPlus } from "@tabler/icons-react";
 import { useDeferredValue, useMemo, useState } from "react";
 import { matches, wordsOf } from "@/features/devices/find";
 import { useDevices } from "@/features/devices/queries";
-import { deviceState, type Device } from "@/features/devices/state";
+import { deviceState, isConnected, type Device } from "@/features/devices/state";
 import { useSites } from "@/features/sites/queries";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Loading } from "@/ui/Loading";
@@ -40,7 +40,8 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
   const named = new Set(chosen.guids.map((guid) => guid.toUpperCase()));
   const add = (more: readonly Device[]) => onChange({ ...chosen, guids: [...chosen.guids, ...more.map((device) => device.guid)] });
   const remove = (guid: string) => onChange({ ...chosen, guids: chosen.guids.filter((one) => one.toUpperCase() !== guid.toUpperCase()) });
-  const online = targets.devices.filter((device) => device.presence.online).length;
+  const online = targets.devices.filter(isConnected).length;
+  const unconnected = targets.devices.filter((device) => deviceState(device) === "unconnected").length;
   const away = targets.devices.length - online;
 
   return (
@@ -118,11 +119,16 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
           {targets.barred.length > 20 ? ` and ${targets.barred.length - 20} more` : ""}.
         </Alert>
       ) : null}
+      {away > 0 ? (
+        <Alert color="yellow" variant="light" role="status">
+          {waitsFor(away, targets.devices.length)}
+        </Alert>
+      ) : null}
       <Group justify="space-between" gap="xs">
         <Text size="sm" fw={600} aria-live="polite">
           {targets.devices.length === 0
             ? "No device is chosen"
-            : `${targets.devices.length.toLocaleString()} ${targets.devices.length === 1 ? "device" : "devices"}: ${online.toLocaleString()} online${away ? `, ${away.toLocaleString()} offline` : ""}`}
+            : `${targets.devices.length.toLocaleString()} ${targets.devices.length === 1 ? "device" : "devices"}: ${online.toLocaleString()} online${unconnected ? `, ${unconnected.toLocaleString()} not connected` : ""}${away > unconnected ? `, ${(away - unconnected).toLocaleString()} offline` : ""}`}
         </Text>
         {targets.devices.length > 0 || chosen.guids.length > 0 ? (
           <Button size="compact-xs" variant="subtle" color="gray" onClick={() => onChange({ guids: [], sites: [], all: false })}>
@@ -160,15 +166,16 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
           </Group>
         </ScrollArea.Autosize>
       ) : null}
-      {away > 0 ? (
-        <Text size="xs" c="dimmed">
-          Those that are offline get it when they come back, until it expires.
-        </Text>
-      ) : null}
     </Stack>
   );
 }
 
 export function isLost(devices: string | undefined, chosen: Chosen): boolean {
   return devices === KEPT && chosen.guids.length === 0;
+}
+
+/** What happens where no agent is connected; `away` of `all` devices. */
+function waitsFor(away: number, all: number): string {
+  const who = all === 1 ? "The device is" : away === all ? "The devices are" : `${away.toLocaleString()} of the devices ${away === 1 ? "is" : "are"}`;
+  return `${who} not connected: the script waits until ${away === 1 ? "it is" : "they are"} back, or until the waiting is given up.`;
 }

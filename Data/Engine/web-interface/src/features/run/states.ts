@@ -33,6 +33,9 @@ export function isFailed(status: string): boolean {
   return !isUnderWay(status) && status !== "Success" && status !== "Cancelled";
 }
 
+/** Every state of a run that went wrong, for a question to the Engine. */
+export const FAILED_STATES: readonly string[] = RUN_STATES.filter(isFailed);
+
 export function partOf(status: string): Exclude<Part, "all"> {
   if (isUnderWay(status)) return "under-way";
   if (status === "Cancelled") return "cancelled";

@@ -30,7 +30,7 @@ const route = getRouteApi("/shell/scripts/$guid");
 
 function Where({ name }: { name: string }) {
   return (
-    <Breadcrumbs mb={4} fz="sm" aria-label="Where you are">
+    <Breadcrumbs mb={4} fz="sm" lh={1.5} aria-label="Where you are" styles={{ root: { flexWrap: "nowrap" }, breadcrumb: { lineHeight: 1.5 } }}>
       <TextLink to="/scripts" size="sm">
         Scripts
       </TextLink>
@@ -225,7 +225,7 @@ function Editor({ script }: { script: Script | null }) {
                   <Menu.Item onClick={() => carry.mutate()}>Export</Menu.Item>
                   {mayEdit ? <Menu.Item onClick={() => setDialog("clone")}>Copy…</Menu.Item> : null}
                   {base.editable && mayEdit ? (
-                    <Menu.Item color="red" onClick={() => setDialog("delete")}>
+                    <Menu.Item c="red" onClick={() => setDialog("delete")}>
                       Delete…
                     </Menu.Item>
                   ) : null}

@@ -188,7 +188,19 @@ interface Result {
   file: string;
   guid?: string;
   name?: string;
+  /** The script of the file is here already and was kept; this is another one. */
+  another?: boolean;
   error?: unknown;
+}
+
+/** The GUID that a document says is its own; empty where it says none. */
+function guidOf(document: string): string {
+  try {
+    const { assembly_guid: guid } = JSON.parse(document) as { assembly_guid?: unknown };
+    return typeof guid === "string" ? guid.trim().toLowerCase() : "";
+  } catch {
+    return "";
+  }
 }
 
 /** Take in exports of this or another Borealis, or documents of upstream's. */
@@ -201,8 +213,10 @@ function Import({ opened, onClose }: { opened: boolean; onClose: () => void }) {
       const results: Result[] = [];
       for (const file of files) {
         try {
-          const made = await take(api.POST("/api/assemblies/import", { body: { document: await file.text(), domain } }));
-          results.push({ file: file.name, guid: made.assembly_guid, name: made.display_name });
+          const document = await file.text();
+          const made = await take(api.POST("/api/assemblies/import", { body: { document, domain } }));
+          const own = guidOf(document);
+          results.push({ file: file.name, guid: made.assembly_guid, name: made.display_name, another: own !== "" && own !== made.assembly_guid });
         } catch (error) {
           results.push({ file: file.name, error });
         }
@@ -237,16 +251,17 @@ function Import({ opened, onClose }: { opened: boolean; onClose: () => void }) {
           )}
         </FileButton>
         <ErrorNote error={take_in.error} />
-        {(take_in.data ?? []).map((result) =>
+        {(take_in.data ?? []).map((result, place) =>
           result.guid ? (
-            <Text key={result.file} size="sm">
+            <Text key={place} size="sm" style={{ overflowWrap: "anywhere" }}>
               {result.file}:{" "}
               <TextLink to="/scripts/$guid" params={{ guid: result.guid }} size="sm">
                 {result.name || "imported"}
               </TextLink>
+              {result.another ? " · the one with its GUID was kept, this is another" : ""}
             </Text>
           ) : (
-            <ErrorNote key={result.file} error={result.error} what={`${result.file} was not imported`} />
+            <ErrorNote key={place} error={result.error} what={`${result.file} was not imported`} />
           ),
         )}
       </Stack>

@@ -11,6 +11,7 @@ import { TimeAgo } from "@/ui/TimeAgo";
 import { duration, exactly } from "@/ui/time";
 import { useNow } from "@/ui/clock";
 import { Logs } from "./Logs";
+import { Settings } from "./Settings";
 import { SigningKey } from "./SigningKey";
 
 /** This Engine: facts, health, figures, keys, logs. */
@@ -54,6 +55,7 @@ export function ServerPage() {
             />
           </Section>
           <SigningKey keyId={data.signing_key_id} />
+          <Settings settings={data.settings} />
           <Section title="Figures">
             <Facts
               columns={2}

@@ -6,10 +6,11 @@ import { api, take } from "@/api/client";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { enter } from "./enter";
 import { Frame } from "./Frame";
+import { PasskeySignIn } from "./PasskeySignIn";
 
 const route = getRouteApi("/sign-in");
 
-/** User name and password, then the second factor where there is one. */
+/** A passkey; or user name and password, then the second factor where there is one. */
 export function SignInPage() {
   const { back } = route.useSearch();
   const router = useRouter();
@@ -29,6 +30,7 @@ export function SignInPage() {
         </Alert>
       ) : null}
       <Password onDone={go} onSecond={(token, username) => setPending({ token, username })} />
+      <PasskeySignIn onDone={go} />
     </Frame>
   );
 }

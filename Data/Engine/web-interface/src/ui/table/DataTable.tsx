@@ -47,6 +47,8 @@ interface Props<Row> {
 }
 
 const NONE: readonly string[] = [];
+/** Rows beyond each edge of what is in view: each of them is made anew when the table is sorted. */
+const OVERSCAN = 6;
 
 /** Which columns are shown: the reader's choice, else those not hidden by default. */
 export function useColumns<Row>(
@@ -96,7 +98,7 @@ export function DataTable<Row>(props: Props<Row>) {
     count: ordered.length,
     getScrollElement: () => frame.current,
     estimateSize: () => height,
-    overscan: 12,
+    overscan: OVERSCAN,
     getItemKey: (index) => keys[index] ?? index,
   });
 
@@ -158,6 +160,12 @@ export function DataTable<Row>(props: Props<Row>) {
     if (on === null || !(event.target instanceof Element)) return;
     if (event.target.closest("input[type=checkbox]")) {
       select(rowKey(on.row), event.shiftKey);
+      return;
+    }
+    const modified = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+    if (onOpen && !modified && event.target.closest("a[data-opens]")) {
+      event.preventDefault();
+      onOpen(on.row);
       return;
     }
     if (event.target.closest("a, button, input, label") || window.getSelection()?.toString()) return;
@@ -273,6 +281,18 @@ interface RowProps {
   selected: boolean;
   openable: boolean;
   entry: boolean;
+}
+
+/**
+ * The link of a row to its own page. The table follows it, so that it costs no more than what it is: dozens of them are
+ * made with every sorting, and a router's link watches every change of the address.
+ */
+export function RowLink({ href, children }: { href: string; children: ReactNode }) {
+  return (
+    <a href={href} className={classes.link} data-opens tabIndex={-1}>
+      {children}
+    </a>
+  );
 }
 
 /** One row; made anew only where something in it changed. */

@@ -1,5 +1,5 @@
-import { ActionIcon, Menu, SegmentedControl, Tooltip } from "@mantine/core";
-import { IconCheck, IconColumns3 } from "@tabler/icons-react";
+import { ActionIcon, Menu, Tooltip } from "@mantine/core";
+import { IconColumns3 } from "@tabler/icons-react";
 import { useDensity } from "../preferences";
 import { useColumns, type Column } from "./DataTable";
 
@@ -18,32 +18,19 @@ export function TableSettings<Row>({ name, columns }: { name: string; columns: r
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>Rows</Menu.Label>
-        <SegmentedControl
-          fullWidth
-          size="xs"
-          aria-label="Density"
-          value={density}
-          onChange={(value) => setDensity(value)}
-          data={[
-            { value: "comfortable", label: "Comfortable" },
-            { value: "compact", label: "Compact" },
-          ]}
-        />
+        <Menu.RadioGroup value={density} onChange={(value) => setDensity(value === "compact" ? "compact" : "comfortable")}>
+          <Menu.RadioItem value="comfortable">Comfortable</Menu.RadioItem>
+          <Menu.RadioItem value="compact">Compact</Menu.RadioItem>
+        </Menu.RadioGroup>
         <Menu.Label>Columns</Menu.Label>
         {columns
           .filter((column) => !column.always)
           .map((column) => {
             const on = shown.includes(column);
             return (
-              <Menu.Item
-                key={column.id}
-                role="menuitemcheckbox"
-                aria-checked={on}
-                leftSection={<IconCheck size={14} aria-hidden opacity={on ? 1 : 0} />}
-                onClick={() => toggle(column.id)}
-              >
+              <Menu.CheckboxItem key={column.id} checked={on} onChange={() => toggle(column.id)}>
                 {column.header}
-              </Menu.Item>
+              </Menu.CheckboxItem>
             );
           })}
       </Menu.Dropdown>

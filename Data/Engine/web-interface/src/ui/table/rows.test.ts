@@ -24,6 +24,17 @@ describe("texts that occur often", () => {
   });
 });
 
+describe("sorting again by the same key", () => {
+  const name = (row: { name: string; at: number }) => row.name;
+  it("takes in rows that came, and leaves equal ones as they are, whatever their case", () => {
+    const rows = [{ name: "pc-9", at: 0 }, { name: "PC-10", at: 1 }, { name: "pc-10", at: 2 }];
+    expect(sortRows(rows, name, false).map((row) => row.at)).toEqual([0, 1, 2]);
+    const more = [...rows, { name: "pc-1", at: 3 }, { name: "", at: 4 }];
+    expect(sortRows(more, name, true).map((row) => row.at)).toEqual([1, 2, 0, 3, 4]);
+    expect(sortRows(more.slice(0, 2), name, true).map((row) => row.at)).toEqual([1, 0]);
+  });
+});
+
 describe("a held order", () => {
   it("moves nothing; new rows come last, gone ones go", () => {
     expect(inHeldOrder(["x", "a", "c"], (row) => row, ["c", "b", "a"])).toEqual(["c", "a", "x"]);

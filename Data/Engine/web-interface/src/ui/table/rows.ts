@@ -9,30 +9,46 @@ export interface Sort {
 
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
+/**
+ * Numbers that stand for the texts of a key, in their order: comparing texts as people do costs far more than all else.
+ * Kept for each key, so that a list that is sorted again (other direction, a few rows changed) has them already.
+ */
+const ranks = new WeakMap<(row: never) => SortKey, ReadonlyMap<string, number>>();
+
 /** Rows in order of a key; those without one come last, whatever the direction. Equal rows keep their order. */
 export function sortRows<Row>(rows: readonly Row[], key: (row: Row) => SortKey, desc: boolean): Row[] {
-  const keyed = ranked(rows, key);
+  const keys = rows.map(key);
+  const texts = keys.some((one) => typeof one === "string" && one !== "") ? ranksOf(key, keys) : null;
   const sign = desc ? -1 : 1;
+  const keyed = keys.map((one, place) => ({
+    place,
+    rank: one === null || one === undefined || one === "" ? null : sign * (typeof one === "number" ? one : (texts?.get(one) ?? 0)),
+  }));
   keyed.sort((left, right) => {
-    const a = left.key;
-    const b = right.key;
-    const noA = a === null || a === undefined || a === "";
-    const noB = b === null || b === undefined || b === "";
-    if (noA || noB) return noA && noB ? 0 : noA ? 1 : -1;
-    return typeof a === "number" && typeof b === "number" ? sign * (a - b) : sign * collator.compare(String(a), String(b));
+    if (left.rank === null || right.rank === null) return left.rank === right.rank ? 0 : left.rank === null ? 1 : -1;
+    return left.rank - right.rank;
   });
-  return keyed.map((one) => one.row);
+  const sorted: Row[] = [];
+  for (const { place } of keyed) sorted.push(rows[place] as Row);
+  return sorted;
 }
 
-/** Rows with their keys; where few texts occur often, numbers in their order stand for them: that sorts far quicker. */
-function ranked<Row>(rows: readonly Row[], key: (row: Row) => SortKey): { row: Row; key: SortKey }[] {
-  const keyed = rows.map((row) => ({ row, key: key(row) }));
+function ranksOf(key: (row: never) => SortKey, keys: readonly SortKey[]): ReadonlyMap<string, number> {
   const texts = new Set<string>();
-  for (const one of keyed) if (typeof one.key === "string" && one.key !== "") texts.add(one.key);
-  if (texts.size === 0 || texts.size > rows.length / 4) return keyed;
-  const ranks = new Map([...texts].sort(collator.compare).map((text, place) => [text, place]));
-  for (const one of keyed) if (typeof one.key === "string") one.key = ranks.get(one.key);
-  return keyed;
+  for (const one of keys) if (typeof one === "string" && one !== "") texts.add(one);
+  const known = ranks.get(key);
+  if (known && [...texts].every((text) => known.has(text))) return known;
+  const made = new Map<string, number>();
+  let before: string | undefined;
+  let rank = 0;
+  for (const text of [...texts].sort(collator.compare)) {
+    // Texts that differ in their case alone are equal.
+    if (before !== undefined && collator.compare(before, text) !== 0) rank += 1;
+    made.set(text, rank);
+    before = text;
+  }
+  ranks.set(key, made);
+  return made;
 }
 
 /** The rows in an order that was held: known ones where they were, new ones at the end, gone ones left out. */
