@@ -7,10 +7,11 @@ of the devices one is real and the others are put into the database, those for a
 import argparse
 import contextlib
 import re
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +26,12 @@ from tests.browser.browsing import (
     setup_fragment,
 )
 from tests.page.page_build import built_page
-from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, run_script
+from tests.programs.programs import AgentProgram, EngineProgram, enrol, run_script
 
-TOOLS: Final = Path(__file__).parent
+from bench.sample_devices import SITES, describe, remember
+from borealis_engine.core.paths import EnginePaths
+from fleet.seed import seed_devices
+
 EMPTY_PLACES: Final = ("/", "/devices", "/enrol", "/sites", "/run", "/activity", "/scripts", "/audit")
 ALL_PLACES: Final = (*EMPTY_PLACES, "/operators", "/server", "/account")
 TABS: Final = ("", "/hardware", "/storage", "/network", "/software", "/users", "/activity", "/roles")
@@ -71,13 +75,13 @@ def take(work: Path, count: int, into: Path, wanted: re.Pattern[str]) -> None:
 def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, str]]:
     """Devices, runs and a site; gives the addresses that they have."""
     if count > 1:
-        seed(engine, work, count - 1)
+        seed(engine, count - 1)
     agent = AgentProgram(work / "agent", "--installer-code", engine.enrolment_token())
     try:
         guid = enrol(engine, agent)
         with engine.owner() as owner:
-            owner.post("/api/sites", json={"name": "Hamburg", "description": "Head office"}).raise_for_status()
-            (good,) = run_script(owner, "uname -a; df -h; uptime", guids=[guid], script_name="How is it?")
+            owner.post("/api/sites", json={"name": "Head office", "description": "Berlin"}).raise_for_status()
+            (good,) = run_script(owner, "uname -sr; uptime", guids=[guid], script_name="How is it?")
             run_script(owner, "echo looking; ls /nowhere", guids=[guid], script_name="Look for a folder")
         device = {f"device-{tab.strip('/') or 'summary'}": f"/devices/{guid}{tab}" for tab in TABS}
         yield {**device, "job": f"/jobs/{good['job_id']}", "one-run": f"/runs/{good['run_id']}"}
@@ -85,12 +89,19 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
         agent.stop()
 
 
-def seed(engine: EngineProgram, work: Path, count: int) -> None:
-    """Put devices into the database of the Engine, which restarts for it."""
+def seed(engine: EngineProgram, count: int) -> None:
+    """Put devices into the database of the Engine, which restarts for it: in sites, with what agents would tell."""
+    with engine.owner() as owner:
+        made = [owner.post("/api/sites", json={"name": name, "description": ""}).json() for name in SITES]
     engine.stop()
-    path = ":".join(str(part) for part in (DATA / "Shared", DATA / "Engine", DATA / "Agent", TOOLS))
-    command = ["-m", "fleet", "--root", str(engine.root), "--count", str(count), "--seed-only", str(work / "seeded")]
-    subprocess.run([sys.executable, *command], env={**base_environment(), "PYTHONPATH": path}, check=True)
+    paths = EnginePaths(engine.root / "Engine")
+
+    def fill() -> None:
+        describe(paths, seed_devices(paths.root, count), [site["id"] for site in made])
+        remember(paths, count, now=time.time())
+
+    with ThreadPoolExecutor(1) as other:  # the browser's library keeps an event loop in this thread
+        other.submit(fill).result()
     engine.start()
 
 

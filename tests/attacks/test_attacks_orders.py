@@ -28,7 +28,7 @@ from tests.programs.programs import wait_for
 
 from borealis_wire import base64s
 from borealis_wire.envelope import CANCEL_TYPE, KEYS_TYPE
-from borealis_wire.events import EngineEvent, RunContext, ScriptType
+from borealis_wire.events import EngineEvent, RunContext
 from borealis_wire.limits import MAX_ENVELOPE_PAYLOAD_BYTES, MAX_SCRIPT_BYTES
 
 pytestmark = pytest.mark.slow
@@ -313,7 +313,14 @@ FORGERIES: dict[str, tuple[str, Callable[[Forger], Any]]] = {
             "files": [{"file_name": f"f{number}", "data": ""} for number in range(65)],
         },
     ),
-    "playbook": ("unsupported_type", lambda f: f.genuine("playbook", script_type=ScriptType.ANSIBLE)),
+    "playbook-options-of-a-script": (
+        "malformed",
+        lambda f: f.sealed_bytes("playbook-options-of-a-script", lambda sealed: sealed[:-1] + b',"playbook":{}}'),
+    ),
+    "secrets-that-are-none": (
+        "malformed",
+        lambda f: f.sealed_bytes("secrets-that-are-none", lambda sealed: sealed[:-1] + b',"secrets":{"a":1}}'),
+    ),
     "other-language": (
         "unsupported_type",
         lambda f: f.sealed_bytes("other-language", lambda sealed: sealed.replace(b'"bash"', b'"perl"')),
@@ -395,9 +402,12 @@ def test_rejects_a_run_twice_however_fast(house: House, imposter: FakeEngine, fo
         imposter.emit(JOB, job)
     answers = [imposter.call(JOB, job) for _ in range(5)]
     assert answers == [{"status": "refused", "reason": "replayed"}] * 5
-    wait_for("the one result", lambda: [r for r in imposter.results if r["run_id"] == job["run_id"]] or None)
-    ended = [r for r in imposter.results if r["run_id"] == job["run_id"] and r["status"] != "Refused"]
-    assert len(ended) == 1
+
+    def ended() -> list[Payload]:
+        return [r for r in imposter.results if r["run_id"] == job["run_id"] and r["status"] != "Refused"]
+
+    wait_for("the one result", ended)
+    assert len(ended()) == 1
 
 
 def test_rejects_cancels_that_are_not_for_this_run(house: House, imposter: FakeEngine, forger: Forger) -> None:
@@ -455,6 +465,12 @@ def test_rejects_new_signing_keys_that_no_trusted_key_vouches_for(
         imposter.call(EngineEvent.SIGNING_KEYS_CHANGED, statement)
     assert path.read_bytes() == before
     assert refused(house, imposter, "vouched", forger.by_thief("vouched")) == "unknown_key"
+
+
+def test_upstreams_name_takes_the_same_envelope(house: House, imposter: FakeEngine, forger: Forger) -> None:
+    job = forger.genuine("upstreams-name")
+    assert imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_RUN, job) == {"status": "accepted"}
+    wait_for("its mark", lambda: "upstreams-name" in house.marks() or None)
 
 
 def test_rejects_every_other_event_that_could_run_something(house: House, imposter: FakeEngine, forger: Forger) -> None:

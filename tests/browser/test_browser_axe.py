@@ -125,7 +125,17 @@ def test_axe_finds_nothing_on_any_page(fleet: dict[str, str], desk: Desk) -> Non
         "/devices",
         *(
             device + tab
-            for tab in ("", "/hardware", "/storage", "/network", "/software", "/users", "/activity", "/roles")
+            for tab in (
+                "",
+                "/hardware",
+                "/storage",
+                "/network",
+                "/software",
+                "/users",
+                "/screen",
+                "/activity",
+                "/roles",
+            )
         ),
         "/enrol",
         "/sites",

@@ -12,13 +12,19 @@ from tests.fakes.fake_machine import linux_laptop
 
 import rolecheck
 from borealis_agent.capabilities.inventory.linux import collect_linux
+from borealis_agent.capabilities.remote_desktop.order import DesktopOrder, parse_order
+from borealis_agent.capabilities.remote_desktop.report import SECTION, Report
 from borealis_agent.roles.inspection import RoleFacts, role_files
 from borealis_agent.trust.policy import verify_job
+from borealis_engine.api.remote_desktop_api import DesktopReport
+from borealis_engine.devices.health import clean_roles
 from borealis_engine.devices.inventory import clean_details
+from borealis_engine.jobs import desktop_job
 from borealis_wire import strict_json
 from borealis_wire.events import DEVICE_RESULT_STATUSES, RunContext
 from borealis_wire.messages import Details, JobOutput, JobResult, QuickJobRun
 from borealis_wire.orders import parse_job
+from borealis_wire.screen import parse_screen
 from vector_material import ENGINE, GUID, NOW
 
 PAGES = Path(rolecheck.__file__).resolve().parents[1] / "Docs" / "roles"
@@ -68,6 +74,11 @@ def check_order(text: str) -> None:
     assert parse_job(payload).to_payload() == payload
 
 
+def check_screen_order(text: str) -> None:
+    payload = strict_json.canonical(json.loads(text))
+    assert parse_screen(payload).to_payload() == payload
+
+
 def check_output(text: str) -> None:
     read_strictly(JobOutput, text)
 
@@ -81,7 +92,11 @@ def check_details(text: str, tmp_path: Path) -> None:
     assert message.details is not None
     assert set(message.complete) <= set(message.details)
     assert set(clean_details(message.details, frozenset(message.complete))) == set(message.details)
-    real = json.loads(json.dumps(collect_linux(linux_laptop(tmp_path).source()).details))
+    desktop = {**Report(system="linux").to_details(), "looked_at": 0}
+    real = json.loads(json.dumps({**collect_linux(linux_laptop(tmp_path).source()).details, SECTION: desktop}))
+    if SECTION in message.details:
+        assert msgspec.convert(message.details[SECTION], DesktopReport).problems == []
+        assert set(message.details[SECTION]) == set(desktop)
     assert not unknown(message.details, real, "details")
 
 
@@ -98,11 +113,28 @@ def unknown(shown: Any, real: Any, where: str) -> list[str]:
     return []
 
 
+def check_health(text: str) -> None:
+    """Whole in the heartbeat, and whole where operators see it."""
+    health = json.loads(text)
+    assert clean_roles({"role": health}) == {"role": health}
+    assert health["state"] in {"running", "degraded"}
+
+
+def check_desktop_order(text: str) -> None:
+    order = json.loads(text)
+    job = desktop_job(order["action"], open_network=order["open_network"])
+    assert json.loads(job.script) == order
+    assert parse_order(job.script) == DesktopOrder(order["action"], order["open_network"])
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
     "quick_job_run": check_job,
     "quick_job_output": check_output,
     "quick_job_result": check_result,
     "order": check_order,
+    "screen_order": check_screen_order,
+    "health": check_health,
+    "remote_desktop order": check_desktop_order,
 }
 
 

@@ -84,6 +84,7 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             enrolment=absent,
             certificates=absent,
             access_tokens=tokens,
+            screens=absent,
         )
         app: Any = create_api(services)
         transport = httpx.ASGITransport(app=app, client=(PEER, 40000))

@@ -26,6 +26,7 @@ from borealis_engine.library import SavedThings, ScriptLibrary
 from borealis_engine.operators.models import NewSession
 from borealis_engine.operators.permissions import OperatorRole, Permission
 from borealis_engine.overview import OverviewService
+from borealis_engine.screens import ScreenService
 from borealis_engine.signing import SigningService
 from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
@@ -264,6 +265,10 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             access_tokens=tokens,
             settings=settings,
         )
+        screens = ScreenService(
+            devices=devices, signing=signing, audit=people.audit, clock=clock, randomness=randomness
+        )
+        screens.bind_link(link)
         await devices.start()
         await signing.start()
         await activity.start()
@@ -287,5 +292,6 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             enrolment=enrolment,
             certificates=certificates,
             access_tokens=tokens,
+            screens=screens,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

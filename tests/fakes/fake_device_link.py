@@ -69,6 +69,8 @@ class FakeLink:
     jobs: list[dict[str, Any]] = field(default_factory=list)
     cancels: list[dict[str, Any]] = field(default_factory=list)
     silent: bool = False
+    sealed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    sealed_answer: Callable[[str, dict[str, Any]], Ack] = lambda _event, _payload: {"status": "accepted"}
 
     def has_session(self, guid: str, context: RunContext) -> bool:
         """Whether that socket is up."""
@@ -84,3 +86,8 @@ class FakeLink:
     async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
         """Deliver a cancel."""
         self.cancels.append(payload)
+
+    async def send_sealed(self, event: str, guid: str, context: RunContext, payload: dict[str, Any]) -> Ack:
+        """Deliver another order."""
+        self.sealed.append((event, payload))
+        return self.sealed_answer(event, payload)

@@ -23,6 +23,8 @@ from borealis_engine.enrolment.tokens import AccessTokens
 from borealis_engine.gateway import Gateway
 from borealis_engine.operators.models import SignedIn
 from borealis_engine.operators.permissions import OperatorRole, Principal
+from borealis_engine.screens import FrameHead, Viewer, WatchAsked, WindowList
+from borealis_engine.screens.watches import Watch
 from borealis_wire.events import RunContext
 from borealis_wire.messages import JobOutput, JobResult
 
@@ -163,6 +165,49 @@ class FakeKeys:
             listener(statement)
 
 
+class FakeScreens:
+    """Implements ``gateway.ports.Screens``: keeps what devices bring, and lets a test play the live view."""
+
+    def __init__(self) -> None:
+        self.pictures: list[tuple[str, str, bytes]] = []
+        self.windows: list[tuple[str, WindowList]] = []
+        self.frames: list[tuple[str, FrameHead, bytes]] = []
+        self.over: list[tuple[str, str, str]] = []
+        self.closed: list[tuple[str, str]] = []
+        self.viewers: list[Viewer] = []
+        self.left: list[Viewer] = []
+
+    async def watch(self, principal: Principal, guid: str, asked: WatchAsked, *, address: str) -> Viewer:
+        watch = Watch("order", guid, None, asked, 1e9, asyncio.get_running_loop().create_future())
+        viewer = Viewer(watch, principal, 0.0, address)
+        watch.viewers.add(viewer)
+        self.viewers.append(viewer)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        if viewer not in self.left:
+            self.left.append(viewer)
+            viewer.end("")
+
+    def picture_arrived(self, guid: str, order_id: str, data: bytes) -> dict[str, str]:
+        self.pictures.append((guid, order_id, data))
+        return {"status": "ok"}
+
+    def windows_arrived(self, guid: str, found: WindowList) -> dict[str, str]:
+        self.windows.append((guid, found))
+        return {"status": "ok"}
+
+    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes) -> dict[str, str]:
+        self.frames.append((guid, head, data))
+        return {"status": "ok"}
+
+    def ended(self, guid: str, order_id: str, reason: str) -> None:
+        self.over.append((guid, order_id, reason))
+
+    def session_closed(self, guid: str, context: RunContext) -> None:
+        self.closed.append((guid, context.value))
+
+
 class TestServer(uvicorn.Server):
     """Without signal handlers, so that it can run inside a test."""
 
@@ -187,6 +232,7 @@ class World:
     dispatch: FakeDispatch
     runs: FakeRuns
     keys: FakeKeys
+    screens: FakeScreens
     port: int = 0
     clients: list[socketio.AsyncClient] = field(default_factory=list)
 
@@ -279,6 +325,7 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
     tokens.load()
     feed, metrics = ChangeFeed(), Metrics()
     devices, operators, dispatch, runs, keys = FakeDevices(), FakeOperators(), FakeDispatch(), FakeRuns(), FakeKeys()
+    screens = FakeScreens()
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -290,8 +337,9 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
         dispatcher=dispatch,
         runs=runs,
         signing=keys,
+        screens=screens,
     )
-    world = World(gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys)
+    world = World(gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens)
     config = uvicorn.Config(
         gateway.asgi(_no_rest),
         host="127.0.0.1",

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.fakes.fake_clock import DEFAULT_NOW, FakeClock
 from tests.fakes.fake_http import FakeHttp
@@ -149,7 +149,7 @@ class IntakeWorld:
             claim=claim,
         )
 
-    async def __aenter__(self) -> "IntakeWorld":
+    async def __aenter__(self) -> Self:
         await self.tasks.__aenter__()
         self.tasks.start("delivery", self.delivery.run())
         await self.settle()

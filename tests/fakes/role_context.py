@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from borealis_agent.role_api import JobHandler, JobOutcome, OutputSink, RoleContext, VerifiedJob
+from borealis_agent.role_api import JobFile, JobHandler, JobOutcome, OutputSink, RoleContext, VerifiedJob
 from borealis_wire.events import SERVICE_MODES, RunContext, RunStatus, ScriptType
 
 
@@ -63,7 +63,14 @@ class FakeExecution:
         """One for every type."""
         return (script_type.value,)
 
-    async def run(self, job: VerifiedJob, output: OutputSink) -> JobOutcome:
+    async def run(
+        self,
+        job: VerifiedJob,
+        output: OutputSink,
+        *,
+        command: Sequence[str] | None = None,
+        files: Sequence[JobFile] = (),
+    ) -> JobOutcome:
         """A script that prints its own text and ends well."""
         self.ran.append(job)
         await output("stdout", job.script.decode())

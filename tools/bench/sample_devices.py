@@ -1,15 +1,18 @@
 """Devices as a company has them: what agents would have told of themselves, put beside seeded keys and names."""
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam
+from sqlalchemy import Connection, bindparam
 
 from borealis_engine.core.paths import EnginePaths
 from borealis_engine.devices.tables import devices
+from borealis_engine.overview.models import SLOT_SECONDS, Counts, Point
+from borealis_engine.overview.store import keep
 from borealis_engine.storage import Database
 from fleet.seed import SeededDevice
 
@@ -25,12 +28,31 @@ _KINDS: Final = ("Laptop", "Workstation", "Server", "Virtual Machine")
 _DAY: Final = 86_400
 
 
+def remember(paths: EnginePaths, count: int, *, now: float) -> None:
+    """Put the last day of ``count`` devices into the overview: most are on by day. The Engine is stopped.
+
+    Args:
+        now: Unix seconds of the newest sample.
+    """
+    last = int(now) // SLOT_SECONDS
+
+    def work(connection: Connection) -> None:
+        for slot in range(last - _DAY // SLOT_SECONDS, last):
+            at = slot * SLOT_SECONDS
+            by_day = 0.5 - 0.5 * math.cos(2 * math.pi * (at % _DAY) / _DAY)
+            online = round(count * (0.35 + 0.5 * by_day))
+            counts = Counts(online=online, offline=count - online)
+            keep(connection, slot, {0: Point(at, counts, 0, 0, 0)})
+
+    _write(paths, work)
+
+
 def describe(paths: EnginePaths, seeded: Sequence[SeededDevice], site_ids: Sequence[int]) -> None:
     """Fill the columns of seeded devices; the same for the same number of devices. The Engine is stopped."""
     dice = random.Random(len(seeded))
     rows = [_row(dice, device, number, site_ids) for number, device in enumerate(seeded)]
 
-    def work(connection: Any) -> None:
+    def work(connection: Connection) -> None:
         changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in rows[0]}
         statement = devices.update().where(devices.c.guid == bindparam("which")).values(changed)
         named = [{f"new_{name}": value for name, value in row.items()} for row in rows]
@@ -38,6 +60,10 @@ def describe(paths: EnginePaths, seeded: Sequence[SeededDevice], site_ids: Seque
             statement, [{**row, "which": device.guid} for row, device in zip(named, seeded, strict=True)]
         )
 
+    _write(paths, work)
+
+
+def _write(paths: EnginePaths, work: Callable[[Connection], None]) -> None:
     async def write() -> None:
         database = Database(f"sqlite:///{paths.database}")
         try:

@@ -84,6 +84,15 @@ def _bench(command: Command, layout: Layout, environ: Mapping[str, str]) -> int:
     run_bench(layout, Progress(sys.stderr), environ, command.rest)
 
 
+def _new_role(command: Command, layout: Layout, _environ: Mapping[str, str]) -> int:
+    from borealis_bootstrap.new_role import new_role
+
+    paths = new_role(layout.checkout, command.role)
+    lines = "".join(f"  {path.relative_to(layout.checkout).as_posix()}\n" for path in paths)
+    sys.stdout.write(f"{lines}It runs as it is: ./Borealis.sh up. What is next: Docs/how-to/add-a-role.md\n")
+    return 0
+
+
 def _install(command: Command, layout: Layout, environ: Mapping[str, str]) -> int:
     from borealis_bootstrap import install
 
@@ -147,6 +156,7 @@ _HANDLERS: Final[dict[CommandName, Handler]] = {
     "cli": _cli,
     "test": _test,
     "bench": _bench,
+    "new-role": _new_role,
     "install": _install,
     "uninstall": _uninstall,
     "down": _down,

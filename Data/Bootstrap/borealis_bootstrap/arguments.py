@@ -10,10 +10,12 @@ from typing import Final, Literal, NoReturn
 
 from borealis_bootstrap.errors import CannotGoOn
 
-CommandName = Literal["up", "down", "status", "engine", "agent", "install", "uninstall", "test", "cli", "bench", "help"]
+CommandName = Literal[
+    "up", "down", "status", "engine", "agent", "install", "uninstall", "test", "cli", "bench", "new-role", "help"
+]
 
 _PASS_ON: Final[dict[str, CommandName]] = {"test": "test", "cli": "cli", "bench": "bench"}
-_COMMANDS: Final = frozenset({"up", "down", "status", "engine", "agent", "install", "uninstall"})
+_COMMANDS: Final = frozenset({"up", "down", "status", "engine", "agent", "install", "uninstall", "new-role"})
 _MODES: Final = {
     "agent": ["agent"],
     "server": ["engine"],
@@ -41,6 +43,7 @@ Borealis: one Engine, an agent on each machine, and signed scripts between them.
   ./Borealis.sh uninstall [--purge]
                                   the same as services that start with the machine
 
+  ./Borealis.sh new-role NAME     a role file that works, with its page and its test
   ./Borealis.sh test [PYTEST ARGUMENTS]
   ./Borealis.sh bench [--page] [--json FILE]
 
@@ -61,6 +64,7 @@ class Command:
     dev: bool = False
     purge: bool = False
     what: Literal["", "engine", "agent"] = ""
+    role: str = ""
     server_url: str = ""
     enrolment_code: str = ""
     trust_on_first_use: bool = False
@@ -108,6 +112,7 @@ def parse(arguments: Sequence[str]) -> Command:
         dev=getattr(given, "dev", False),
         purge=getattr(given, "purge", False),
         what=getattr(given, "what", ""),
+        role=getattr(given, "role", ""),
         server_url=getattr(given, "server_url", ""),
         enrolment_code=getattr(given, "enrollment_code", ""),
         trust_on_first_use=getattr(given, "trust_on_first_use", False),
@@ -172,5 +177,6 @@ def _parser() -> argparse.ArgumentParser:
     install = command("install")
     install.add_argument("what", choices=("engine", "agent"))
     add_invitation(install)
+    command("new-role").add_argument("role", metavar="NAME", help="as DiskSpace or disk_space")
     command("uninstall").add_argument("--purge", action="store_true", help="remove the data too")
     return parser

@@ -47,6 +47,8 @@ class Runtime:
             ("Program", data / ("Engine" if self.name == "engine" else "Agent")),
             ("Shared", data / "Shared"),
             ("supervise.sh", data / "Bootstrap" / "supervise.sh"),
+            # What the agent installs by itself, once a playbook asks for it.
+            *([("ansible.txt", self.checkout / "requirements" / "ansible.txt")] if self.name == "agent" else []),
         )
 
     @property

@@ -39,6 +39,7 @@ NEEDS: Final = (
     MachineNeed("ps", "procps", "tests that look for left-over processes"),
     MachineNeed("chromium", "chromium", "the page in a real browser"),
     MachineNeed("ip", "iproute2", "an enrolment between two network namespaces", root_only=True),
+    MachineNeed("Xvfb", "xvfb", "a screen to take pictures of", root_only=True),
     MachineNeed("setpriv", "util-linux", "tests of what another user may do", root_only=True),
 )
 

@@ -31,6 +31,10 @@ class DeviceEvent(StrEnum):
     QUICK_JOB_OUTPUT = "quick_job_output"
     QUICK_JOB_RESULT = "quick_job_result"
     COLLECTOR_STATUS = "collector_status"
+    AGENT_SCREENSHOT_TASK = "agent_screenshot_task"
+    AGENT_WINDOW_LIST = "agent_window_list"
+    SCREEN_FRAME = "screen_frame"
+    SCREEN_ENDED = "screen_ended"
 
 
 class EngineEvent(StrEnum):
@@ -45,6 +49,8 @@ class EngineEvent(StrEnum):
     VPN_TUNNEL_ACTIVITY = "vpn_tunnel_activity"
     ANSIBLE_PLAYBOOK_RUN = "ansible_playbook_run"
     ANSIBLE_PLAYBOOK_CANCEL = "ansible_playbook_cancel"
+    SCREEN_ORDER = "screen_order"
+    LIST_AGENT_WINDOWS = "list_agent_windows"
 
 
 SEALED_EVENTS: Final[frozenset[str]] = frozenset(
@@ -56,6 +62,8 @@ SEALED_EVENTS: Final[frozenset[str]] = frozenset(
         EngineEvent.VPN_TUNNEL_STOP,
         EngineEvent.ANSIBLE_PLAYBOOK_RUN,
         EngineEvent.ANSIBLE_PLAYBOOK_CANCEL,
+        EngineEvent.SCREEN_ORDER,
+        EngineEvent.LIST_AGENT_WINDOWS,
     }
 )
 """Events whose payload must carry an envelope; a role hears them only after it was verified."""
@@ -69,6 +77,10 @@ class OperatorEvent(StrEnum):
     APPROVALS_CHANGED = "approvals_changed"
     RUN_OUTPUT = "quick_job_output"
     SCRIPTS_CHANGED = "scripts_changed"
+    SCREEN_FRAME = "screen_frame"
+    SCREEN_ENDED = "screen_ended"
+    WATCH_SCREEN = "watch_screen"
+    UNWATCH_SCREEN = "unwatch_screen"
     WATCH_RUN = "watch_run"
     UNWATCH_RUN = "unwatch_run"
     MISSED = "missed"
@@ -99,13 +111,14 @@ SERVICE_MODES: Final[dict[RunContext, str]] = {
 
 
 class ScriptType(StrEnum):
-    """What interprets a script."""
+    """What interprets a script. ``remote_desktop`` is an order of its own door: nobody writes such scripts."""
 
     POWERSHELL = "powershell"
     BATCH = "batch"
     BASH = "bash"
     PYTHON = "python"
     ANSIBLE = "ansible"
+    REMOTE_DESKTOP = "remote_desktop"
 
 
 class RunStatus(StrEnum):

@@ -233,6 +233,8 @@ class JobResult(Message, frozen=True):
     started_at: float | None = None
     finished_at: float | None = None
     context: dict[str, Any] = msgspec.field(default_factory=dict)
+    recap: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Of a playbook: what became of each task on each host (Docs/roles/playbook_exec_system.md)."""
 
 
 class ConnectAgent(Message, frozen=True):

@@ -21,7 +21,12 @@ from borealis_wire.limits import (
     MAX_TIMEOUT_SECONDS,
     MAX_VARIABLES,
 )
+from borealis_wire.playbooks import PlaybookOptions, parse_options
 from borealis_wire.refusal import Refused
+
+MAX_SECRETS: Final = 16
+MAX_SEALED_SECRET: Final = 16 * 1024
+"""Characters of a secret, sealed and in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,11 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class JobOrder:
-    """One script for one device in one context. Times are Unix seconds."""
+    """One script for one device in one context. Times are Unix seconds.
+
+    ``playbook``: how to run a playbook, of ``ansible`` alone. ``secrets``: by name, each for this device's key only
+    (``borealis_wire.secrets``). Both travel only where there is something to say.
+    """
 
     job_id: int | str
     run_id: str
@@ -49,9 +58,16 @@ class JobOrder:
     files: tuple[FileDigest, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     variables: tuple[Mapping[str, Any], ...] = ()
+    playbook: PlaybookOptions | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def to_payload(self) -> bytes:
         """The canonical bytes that are sealed."""
+        further: dict[str, Any] = {}
+        if self.playbook is not None:
+            further["playbook"] = self.playbook.to_json()
+        if self.secrets:
+            further["secrets"] = dict(self.secrets)
         return strict_json.canonical(
             {
                 "job_id": self.job_id,
@@ -66,6 +82,7 @@ class JobOrder:
                 "timeout_seconds": self.timeout_seconds,
                 "issued_at": self.issued_at,
                 "expires_at": self.expires_at,
+                **further,
             }
         )
 
@@ -116,7 +133,7 @@ def parse_job(payload: bytes) -> JobOrder:
     Raises:
         Refused: ``malformed``, ``unsupported_type``, ``wrong_context`` or ``too_large``.
     """
-    members = _object(payload, _JOB_MEMBERS, required=_JOB_MEMBERS)
+    members = _object(payload, _JOB_MEMBERS | {"playbook", "secrets"}, required=_JOB_MEMBERS)
     job_id = members["job_id"]
     if isinstance(job_id, bool) or not isinstance(job_id, int | str) or job_id == "" or len(str(job_id)) > 256:
         raise _malformed("job_id is a number or a text of 1 to 256 characters")
@@ -131,6 +148,8 @@ def parse_job(payload: bytes) -> JobOrder:
     timeout = members["timeout_seconds"]
     if isinstance(timeout, bool) or not isinstance(timeout, int) or not 0 <= timeout <= MAX_TIMEOUT_SECONDS:
         raise _malformed(f"timeout_seconds is a whole number from 0 to {MAX_TIMEOUT_SECONDS}")
+    if "playbook" in members and script_type is not ScriptType.ANSIBLE:
+        raise _malformed("only a playbook has options of one")
     issued_at, expires_at = _times(members)
     return JobOrder(
         job_id=job_id,
@@ -145,6 +164,8 @@ def parse_job(payload: bytes) -> JobOrder:
         timeout_seconds=timeout,
         issued_at=issued_at,
         expires_at=expires_at,
+        playbook=parse_options(members["playbook"]) if "playbook" in members else None,
+        secrets=_secrets(members.get("secrets", {})),
     )
 
 
@@ -305,6 +326,15 @@ def _environment(value: Any) -> dict[str, str]:
     for name, text in value.items():
         if not name or "=" in name or "\0" in name or not isinstance(text, str) or "\0" in text:
             raise _malformed("environment is an object of texts")
+    return dict(value)
+
+
+def _secrets(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > MAX_SECRETS:
+        raise _malformed(f"secrets is an object of at most {MAX_SECRETS} texts")
+    for name, text in value.items():
+        if not 1 <= len(name) <= 64 or not isinstance(text, str) or not 1 <= len(text) <= MAX_SEALED_SECRET:
+            raise _malformed("a secret has a name and a sealed text")
     return dict(value)
 
 

@@ -48,6 +48,7 @@ def test_what_follows_cli_and_test_is_not_ours_to_read() -> None:
 
 
 def test_options_of_each_command() -> None:
+    assert parse(["new-role", "DiskSpace"]) == Command("new-role", role="DiskSpace")
     assert parse(["up", "--detach"]) == Command("up", detach=True)
     assert parse(["status", "--json"]) == Command("status", json=True)
     assert parse(["uninstall", "--purge"]) == Command("uninstall", purge=True)

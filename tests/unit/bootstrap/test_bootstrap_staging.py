@@ -22,6 +22,7 @@ def runtime(tmp_path: Path) -> Runtime:
         "Agent/.hidden": "x",
         "Shared/borealis_base/__init__.py": "",
         "Bootstrap/supervise.sh": "#!/bin/sh",
+        "../requirements/ansible.txt": "",
     }.items():
         path = data / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +43,7 @@ def test_everything_but_leftovers_is_staged(runtime: Runtime) -> None:
         "Program/Roles/role_One.py",
         "Shared/borealis_base/__init__.py",
         "supervise.sh",
+        "ansible.txt",
     }
     assert list(code_shelf(runtime).path(version).rglob("agent.cpython-*.opt-2.pyc")), "compiled as it will run"
 

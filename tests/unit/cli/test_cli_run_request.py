@@ -9,7 +9,13 @@ import pytest
 from tests.fakes.fake_rest import GUID
 
 from borealis_cli.errors import USAGE, CliError
-from borealis_cli.run_request import RunOptions, build_request
+from borealis_cli.run_request import (
+    PlaybookSwitches,
+    RunOptions,
+    build_request,
+    playbook_named,
+    vault_password_of,
+)
 
 
 def build(**options: Any) -> dict[str, Any]:
@@ -41,6 +47,37 @@ def test_a_file_brings_its_name_and_its_type(tmp_path: Path) -> None:
     assert build(everywhere=True, script=None, file="-")["script_content"] == "from stdin"
 
 
+def test_a_playbook_is_named_and_brings_its_options(tmp_path: Path) -> None:
+    site = tmp_path / "site.yml"
+    site.write_text("- hosts: all\n")
+    script, file = playbook_named("ansible", str(site), "")
+    assert (script, file) == (None, str(site))
+    assert playbook_named("bash", "id", "") == ("id", "")
+    assert playbook_named("ansible", "- hosts: all\n  tasks: []", "") == ("- hosts: all\n  tasks: []", "")
+    switches = PlaybookSwitches(check=True, tags=["web, db", "x"], limit="all", vault_password="open")
+    body = build(everywhere=True, script=None, script_type="", file=file, playbook=switches)
+    assert (body["script_type"], body["script_name"], body["vault_password"]) == ("ansible", "site.yml", "open")
+    assert body["playbook"] == {
+        "check": True,
+        "diff": False,
+        "tags": ["web", "db", "x"],
+        "skip_tags": [],
+        "limit": "all",
+    }
+    assert "open" not in repr(switches)
+    plain = build(everywhere=True, script=None, script_type="", file=file)
+    assert not {"playbook", "vault_password"} & set(plain)
+
+
+def test_a_vault_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("open sesame\nnot this\n")
+    assert vault_password_of(path) == "open sesame"
+    path.write_text("")
+    with pytest.raises(CliError):
+        vault_password_of(path)
+
+
 def test_times_variables_and_attachments(tmp_path: Path) -> None:
     note = tmp_path / "note.txt"
     note.write_bytes(b"\x00\xff")
@@ -59,7 +96,7 @@ def test_times_variables_and_attachments(tmp_path: Path) -> None:
         ({"everywhere": True, "file": "x.sh"}, "one of the two"),
         ({"everywhere": True, "script": None, "file": "/nowhere/x.sh"}, "cannot be read"),
         ({"everywhere": True, "script_type": "perl"}, "powershell"),
-        ({"everywhere": True, "script_type": "ansible"}, "powershell"),
+        ({"everywhere": True, "playbook": PlaybookSwitches(check=True)}, "for playbooks"),
         ({"everywhere": True, "context": "root"}, "--context"),
         ({"everywhere": True, "timeout": "soon"}, "--timeout"),
         ({"everywhere": True, "variables": ["novalue"]}, "NAME=VALUE"),

@@ -1,6 +1,7 @@
 """One agent's life: which rooms come up in which order, and how they go down again."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import random
@@ -19,7 +20,8 @@ from borealis_agent.roles import RoleSupervisor, RoleWorld
 from borealis_base.backoff import Backoff
 from borealis_base.clock import Clock, SystemClock
 from borealis_base.tasks import Supervisor
-from borealis_wire.events import RunContext
+from borealis_wire.events import DeviceEvent, RunContext
+from borealis_wire.secrets import open_secret
 
 FAREWELL_SECONDS: Final = 2.0
 
@@ -74,6 +76,7 @@ class Agent:
         )
         self._link.on_change(self._heartbeat.session_changed)
         self._link.on_change(self._polling.session_changed)
+        self._link.on_change(self._session_changed)
 
     async def run(self) -> None:
         """Work until told to end.
@@ -172,8 +175,18 @@ class Agent:
                 told=self._told_by_role,
                 tasks=self._tasks,
                 extra={"agent_build_id": build_id},
+                open_secret=lambda sealed: open_secret(sealed, self._rooms.identity.key),
             )
         )
+
+    def _session_changed(self, online: bool) -> None:
+        if online and self._roles.hears_config:
+            self._tasks.start("ask for the roles' configuration", self._ask_for_config())
+
+    async def _ask_for_config(self) -> None:
+        """The answer is ``agent_config``; whoever misses it asks again with the next session."""
+        with contextlib.suppress(AgentError):
+            await self._link.emit(DeviceEvent.REQUEST_CONFIG, {"agent_id": self._http.agent_id(machine.hostname())})
 
     def _told_by_role(self, payload: Any) -> bool:
         return self._intake.told_by_role(payload)

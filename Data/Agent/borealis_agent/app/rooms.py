@@ -23,6 +23,7 @@ from borealis_agent.trust import TrustStore
 from borealis_base.clock import Clock
 from borealis_wire.events import RunContext
 from borealis_wire.orders import JobOrder
+from borealis_wire.screen import ScreenOrder
 
 
 def spool_of(settings: AgentSettings) -> Path:
@@ -158,7 +159,7 @@ class Rooms:
         )
         claims: Spool | None = None
 
-        async def claim(order: JobOrder) -> None:
+        async def claim(order: JobOrder | ScreenOrder) -> None:
             nonlocal claims
             if claims is None:
                 # Made with the first interactive run; until then there is nothing that could have been lost.

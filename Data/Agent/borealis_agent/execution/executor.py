@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from borealis_agent.execution.capture import FLOOD_PAUSE_SECONDS, LiveOutput, Spill, StreamCapture
-from borealis_agent.execution.interpreters import SUFFIXES, Interpreters, base_environment, own_account
+from borealis_agent.execution.interpreters import PLAYBOOK_SUFFIX, SUFFIXES, Interpreters, base_environment, own_account
 from borealis_agent.execution.process import OutputPipe, RunningScript, Starter, StartOrder
 from borealis_agent.execution.workspace import PREFIXES, Workspace, make_workspace, prepare_temp
 from borealis_agent.platform.machine import is_privileged
-from borealis_agent.role_api import JobOutcome, OutputSink, VerifiedJob
+from borealis_agent.role_api import JobFile, JobOutcome, OutputSink, VerifiedJob
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import RefusalCode, RunContext, RunStatus, ScriptType
@@ -88,8 +88,21 @@ class Executor:
         """The command that interprets this type here, or None where it is not installed."""
         return self._interpreters.command(script_type)
 
-    async def run(self, job: VerifiedJob, output: OutputSink) -> JobOutcome:
+    async def run(
+        self,
+        job: VerifiedJob,
+        output: OutputSink,
+        *,
+        command: Sequence[str] | None = None,
+        files: Sequence[JobFile] = (),
+    ) -> JobOutcome:
         """Run a job's script to its end, its time-out, or cancellation.
+
+        Args:
+            job: what to run.
+            output: hears its output live.
+            command: what interprets it, the script's path is appended; by default what its type says.
+            files: of the role's own, beside the job's files in the script's folder.
 
         Raises:
             Refused: ``interpreter_missing`` or ``unsupported_type``.
@@ -97,12 +110,10 @@ class Executor:
             OSError: the script could not be started: disk full, no processes left.
         """
         order = job.order
-        if order.script_type not in SUFFIXES or (order.script_type is ScriptType.BATCH and sys.platform != "win32"):
-            raise Refused(RefusalCode.UNSUPPORTED_TYPE, f"{order.script_type} scripts do not run on this system")
-        command = self.interpreter_for(order.script_type)
         if command is None:
-            raise Refused(RefusalCode.INTERPRETER_MISSING, f"there is no interpreter for {order.script_type} here")
-        workspace = make_workspace(self._temp, self._prefix, job.script, SUFFIXES[order.script_type], job.files)
+            command = self._command_for(order.script_type)
+        suffix = SUFFIXES.get(order.script_type, PLAYBOOK_SUFFIX)
+        workspace = make_workspace(self._temp, self._prefix, job.script, suffix, (*job.files, *files))
         try:
             script = await self._starter.start(
                 StartOrder(
@@ -119,6 +130,14 @@ class Executor:
                 script.close()
         finally:
             await workspace.remove()
+
+    def _command_for(self, script_type: ScriptType) -> Sequence[str]:
+        if script_type not in SUFFIXES or (script_type is ScriptType.BATCH and sys.platform != "win32"):
+            raise Refused(RefusalCode.UNSUPPORTED_TYPE, f"{script_type} scripts do not run on this system")
+        command = self.interpreter_for(script_type)
+        if command is None:
+            raise Refused(RefusalCode.INTERPRETER_MISSING, f"there is no interpreter for {script_type} here")
+        return command
 
     def _environment_of(self, job: VerifiedJob, workspace: Workspace) -> dict[str, str]:
         order = job.order

@@ -18,6 +18,8 @@ SUFFIXES: Final[Mapping[ScriptType, str]] = {
     ScriptType.POWERSHELL: ".ps1",
     ScriptType.BATCH: ".bat",
 }
+PLAYBOOK_SUFFIX: Final = ".yml"
+"""Of what no program of the system interprets: a role brings the command."""
 _PYTHON_FLAGS: Final = ("-s", "-u", "-X", "utf8")
 """No packages of the account, output unbuffered so that it is seen while the script runs, UTF-8 everywhere."""
 _POWERSHELL_FLAGS: Final = ("-NoLogo", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-NoProfile", "-File")

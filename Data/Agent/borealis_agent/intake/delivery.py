@@ -171,7 +171,7 @@ class Delivery:
 def shortened(result: JobResult) -> JobResult:
     """A result without its output: better a status alone than nothing."""
     reason = result.reason or "the Engine did not take the result with its output"
-    return msgspec.structs.replace(result, stdout="", stderr="", reason=reason[:1024], context={})
+    return msgspec.structs.replace(result, stdout="", stderr="", reason=reason[:1024], context={}, recap={})
 
 
 def _check_answer(answer: Any) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from borealis_agent.intake.live_run import LiveRun, LiveSink
+from borealis_agent.intake.looks import SCREEN_EVENTS, Looks
 from borealis_agent.intake.ports import Door, Rest, Results, Router, Trust
 from borealis_agent.intake.reading import MAX_RUN_ID, read_told_result, refusal_result, run_id_of
 from borealis_agent.outbox import Spool
 from borealis_agent.role_api import JobHandler, JobOutcome, OutputSink, VerifiedJob
-from borealis_agent.trust import verify_cancel, verify_job
+from borealis_agent.trust import verify_cancel, verify_job, verify_screen
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import SEALED_EVENTS, EngineEvent, RefusalCode, RunContext, RunStatus
@@ -18,6 +19,7 @@ from borealis_wire.limits import MAX_TIMEOUT_SECONDS
 from borealis_wire.messages import JobResult
 from borealis_wire.orders import CancelOrder
 from borealis_wire.refusal import Refused
+from borealis_wire.screen import ScreenOrder
 
 MAX_RUNS: Final = 8
 MAX_EARLY_CANCELS: Final = 1000
@@ -63,6 +65,7 @@ class Intake:
         self._runs: dict[str, LiveRun] = {}
         self._early_cancels: dict[str, float] = {}
         self._stopping = False
+        self._looks = Looks(verify=self._verified_screen, spool=spool, router=router, claim=claim)
 
     def report_interrupted(self) -> None:
         """At start: tell the Engine of runs that were begun and whose results are nowhere. They never start again."""
@@ -138,8 +141,10 @@ class Intake:
         if event == EngineEvent.AGENT_CONFIG:
             listed = payload.get("roles") if isinstance(payload, dict) else None
             if isinstance(listed, list) and all(isinstance(item, dict) for item in listed):
-                await self._router.config_arrived(listed)
+                await self._router.config_arrived(await self._looks.configured(listed))
             return None
+        if event in SCREEN_EVENTS:
+            return await self._looks.arrived(event, payload)
         if event in SEALED_EVENTS:
             # Whatever has no check here yet has no handler either: default deny.
             log.warning("signature: %s is sealed, and nothing here can verify it; refused", event)
@@ -217,6 +222,18 @@ class Intake:
         def verify() -> CancelOrder:
             return verify_cancel(
                 payload, trusted=self._trust.trusted, device_guid=self._rest.guid, now=self._clock.now()
+            )
+
+        return self._with_newest_keys(verify)
+
+    def _verified_screen(self, payload: Any) -> ScreenOrder:
+        def verify() -> ScreenOrder:
+            return verify_screen(
+                payload,
+                trusted=self._trust.trusted,
+                device_guid=self._rest.guid,
+                context=self._context,
+                now=self._clock.now(),
             )
 
         return self._with_newest_keys(verify)

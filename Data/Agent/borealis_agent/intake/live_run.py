@@ -58,6 +58,7 @@ class LiveRun:
             started_at=outcome.started_at,
             finished_at=outcome.finished_at,
             context=context if isinstance(context, dict) else {},
+            recap=dict(outcome.recap),
         )
 
 

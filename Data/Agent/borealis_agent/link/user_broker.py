@@ -26,12 +26,13 @@ from borealis_agent.identity import AccessToken, TokenVault
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire import strict_json
-from borealis_wire.envelope import JOB_TYPE, open_envelope
+from borealis_wire.envelope import JOB_TYPE, SCREEN_TYPE, open_envelope
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.keys import VerifyKey
 from borealis_wire.limits import KIB, MAX_ENVELOPE_PAYLOAD_BYTES, REFRESH_EARLY_SECONDS
 from borealis_wire.orders import JobOrder, parse_job
 from borealis_wire.refusal import Refused
+from borealis_wire.screen import ScreenOrder, parse_screen
 
 SOCKET_NAME: Final = "user-broker.sock"
 MAX_LINE_BYTES: Final = 2 * MAX_ENVELOPE_PAYLOAD_BYTES + 64 * KIB
@@ -90,8 +91,8 @@ class TokenLender:
         return self._client
 
 
-Claim = Callable[[JobOrder], Awaitable[None]]
-"""Journals an interactive run as begun. Raises ``Refused`` or ``OSError``."""
+Claim = Callable[[JobOrder | ScreenOrder], Awaitable[None]]
+"""Journals an interactive run, or a look at the screen, as begun. Raises ``Refused`` or ``OSError``."""
 
 
 class UserBroker:
@@ -213,8 +214,7 @@ class UserBroker:
 
     async def _claimed(self, envelope: Any) -> dict[str, Any]:
         try:
-            opened = open_envelope(envelope, expected_type=JOB_TYPE, trusted=self._trusted())
-            order = parse_job(opened.payload)
+            order = self._opened(envelope)
             if order.device_guid != self._lender.guid:
                 raise Refused(RefusalCode.WRONG_DEVICE, "sealed for another device")
             if order.context is not RunContext.INTERACTIVE:
@@ -227,6 +227,11 @@ class UserBroker:
         except OSError as error:
             return _error("disk", f"the journal cannot be written ({error})", 30.0)
         return {"status": "ok"}
+
+    def _opened(self, envelope: Any) -> JobOrder | ScreenOrder:
+        if isinstance(envelope, dict) and envelope.get("payloadType") == SCREEN_TYPE:
+            return parse_screen(open_envelope(envelope, expected_type=SCREEN_TYPE, trusted=self._trusted()).payload)
+        return parse_job(open_envelope(envelope, expected_type=JOB_TYPE, trusted=self._trusted()).payload)
 
 
 def peer_uid(connection: socket.socket) -> int:

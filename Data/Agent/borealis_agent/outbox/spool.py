@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from borealis_agent.core.ownership import require_own
 from borealis_agent.outbox.disk import Disk
@@ -18,10 +18,29 @@ from borealis_agent.outbox.journal import BegunRun, Journal, open_journal
 from borealis_agent.outbox.outbox import Outbox, OutboxEntry, open_outbox
 from borealis_base.clock import Clock
 from borealis_wire.messages import JobResult
-from borealis_wire.orders import JobOrder
 
 Value = TypeVar("Value")
 log = logging.getLogger(__name__)
+
+
+class Order(Protocol):
+    """What the journal needs to know of an order that is followed once; jobs are such, and orders to look."""
+
+    @property
+    def run_id(self) -> str:
+        """Its own id."""
+
+    @property
+    def job_id(self) -> int | str:
+        """What it belongs to."""
+
+    @property
+    def issued_at(self) -> float:
+        """Unix seconds."""
+
+    @property
+    def expires_at(self) -> float:
+        """Unix seconds."""
 
 
 class Spool:
@@ -45,11 +64,11 @@ class Spool:
         """Whether ``runs`` more results fit."""
         return self._outbox.has_room(runs)
 
-    def check(self, order: JobOrder) -> None:
+    def check(self, order: Order) -> None:
         """Raise ``Refused`` where the journal knows, or cannot exclude, that the run was begun before."""
         self._journal.check(order.run_id, issued_at=order.issued_at, expires_at=order.expires_at)
 
-    async def begin(self, order: JobOrder) -> None:
+    async def begin(self, order: Order) -> None:
         """Put a run on disk as begun. Only once this has returned may its script start.
 
         Raises:
@@ -66,7 +85,7 @@ class Spool:
             self._journal.take_back(order.run_id)
             raise
 
-    async def claim(self, order: JobOrder) -> None:
+    async def claim(self, order: Order) -> None:
         """Put a run on disk as begun by somebody else, who will tell its end. Raises as :meth:`begin`."""
         await self.begin(order)
         done = self._journal.finish(order.run_id)

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
-from borealis_agent.role_api.jobs import JobHandler, JobOutcome, OutputSink, VerifiedJob
+from borealis_agent.role_api.jobs import JobFile, JobHandler, JobOutcome, OutputSink, VerifiedJob
 from borealis_wire.events import RunContext, ScriptType
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+def _no_secrets(sealed: str) -> str:
+    raise ValueError("this agent cannot open secrets")
 
 
 class SocketPort(Protocol):
@@ -53,8 +57,22 @@ class ExecutionPort(Protocol):
     def interpreter_for(self, script_type: ScriptType) -> Sequence[str] | None:
         """The command that interprets this type here, or None where it is not installed."""
 
-    async def run(self, job: VerifiedJob, output: OutputSink) -> JobOutcome:
-        """Run a job's script to its end, its time-out, or cancellation; leaves no process and no file."""
+    async def run(
+        self,
+        job: VerifiedJob,
+        output: OutputSink,
+        *,
+        command: Sequence[str] | None = None,
+        files: Sequence[JobFile] = (),
+    ) -> JobOutcome:
+        """Run a job's script to its end, its time-out, or cancellation; leaves no process and no file.
+
+        Args:
+            job: what to run.
+            output: hears its output live.
+            command: what interprets it, the script's path is appended; by default what its type says.
+            files: of the role's own, beside the job's files in the script's folder.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,8 @@ class RoleContext:
     start_task: Callable[[str, Any], Any]
     """Run a coroutine in the background until the role is stopped; a failure shows in the role's health."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    open_secret: Callable[[str], str] = _no_secrets
+    """Open a secret of an order, which was sealed for this device's key. Raises ``ValueError``."""
 
 
 class RoleModule(Protocol):

@@ -33,7 +33,10 @@ class VerifiedJob:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """How a run ended. Output is decoded text, already cut to what a result may carry."""
+    """How a run ended. Output is decoded text, already cut to what a result may carry.
+
+    ``recap``: of a playbook, what became of each task; a JSON object, empty for scripts.
+    """
 
     status: RunStatus
     exit_code: int | None
@@ -42,6 +45,7 @@ class JobOutcome:
     started_at: float
     finished_at: float
     reason: str = ""
+    recap: Mapping[str, Any] = field(default_factory=dict)
 
 
 OutputSink = Callable[[str, str], Awaitable[None]]

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 from borealis_agent.role_api import RoleHealth
+from borealis_agent.roles.guard import FAULTS, time_limit, words
 
 Stage = Literal["inspect", "load", "bind", "register_events", "on_config", "run", "stop_all"]
 _MAX_REASON: Final = 300
 _MAX_EXTRA_MEMBERS: Final = 20
+_REPORT_SECONDS: Final = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +29,16 @@ class RoleRejected(Exception):
 class HealthBoard:
     """The health of all roles."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: float = _REPORT_SECONDS) -> None:
+        self._seconds = min(seconds, _REPORT_SECONDS)
         self._roles: dict[str, RoleHealth] = {}
         self._reports: dict[str, Callable[[], Mapping[str, Any]]] = {}
 
     def running(self, name: str, file: str) -> None:
-        """A role came up."""
-        self._roles[name] = RoleHealth(name, "running", file)
+        """A role came up; what it did wrong on the way stays said."""
+        known = self._roles.get(name)
+        degraded = known is not None and known.state == "degraded"
+        self._roles[name] = replace(known, file=file) if known and degraded else RoleHealth(name, "running", file)
 
     def rejected(self, name: str, error: RoleRejected) -> None:
         """A role is not used; said in ``agent.error.log`` too. One that runs under this name keeps its place."""
@@ -44,7 +49,7 @@ class HealthBoard:
     def degraded(self, name: str, stage: Stage, error: BaseException) -> None:
         """Something of a running role failed; it goes on with the rest."""
         log.error("role %s failed at %s: %r", name, stage, error, exc_info=error)
-        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON]
+        reason = words(error)[:_MAX_REASON]
         current = self._roles.get(name, RoleHealth(name, "running"))
         self._roles[name] = replace(current, state="degraded", stage=stage, reason=reason)
 
@@ -72,6 +77,8 @@ class HealthBoard:
         if report is None or health.state != "running":
             return said
         try:
-            return {**said, **dict(list(report().items())[:_MAX_EXTRA_MEMBERS])}
-        except Exception as error:  # noqa: BLE001  # a role's own report must not cost the heartbeat
-            return {**said, "state": "degraded", "stage": "run", "reason": f"health_report: {error}"[:_MAX_REASON]}
+            with time_limit(self._seconds):
+                return {**said, **dict(list(report().items())[:_MAX_EXTRA_MEMBERS])}
+        except FAULTS as error:  # a role's own report must not cost the heartbeat
+            reason = f"health_report: {words(error)}"[:_MAX_REASON]
+            return {**said, "state": "degraded", "stage": "run", "reason": reason}

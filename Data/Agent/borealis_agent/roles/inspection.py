@@ -2,16 +2,19 @@
 
 import ast
 import logging
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from borealis_agent.roles.health import RoleRejected
+from borealis_agent.roles.health import RoleRejected, Stage
 from borealis_wire.events import RunContext
 
 MAX_FILE_BYTES: Final = 2 * 1024 * 1024
+MAX_NAME: Final = 64
 ALL_CONTEXTS: Final = frozenset(RunContext)
 _CLOSED_ROOMS: Final = frozenset(
     f"borealis_agent.{room}"
@@ -80,6 +83,20 @@ def inspect_role(path: Path, *, trusted_owners: frozenset[int]) -> RoleFacts:
     return _facts(path, tree)
 
 
+def name_of(file: str, value: object, stage: Stage = "inspect") -> str:
+    """Parse ``ROLE_NAME``: it names a folder, a log file, and a row that operators read.
+
+    Raises:
+        RoleRejected: not a text, or none that can name those.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise RoleRejected(file, stage, "ROLE_NAME is a text")
+    name = value.strip()
+    if len(name) > MAX_NAME or not name.isprintable() or not any(char.isalnum() for char in name):
+        raise RoleRejected(file, stage, f"ROLE_NAME has at most {MAX_NAME} printable characters, one a letter or digit")
+    return name
+
+
 def contexts_of(path: str, value: object) -> frozenset[RunContext]:
     """Parse ``ROLE_CONTEXTS``; empty or missing means both.
 
@@ -116,10 +133,8 @@ def _facts(path: Path, tree: ast.Module) -> RoleFacts:
     for name in ("ROLE_NAME", "Role"):
         if name not in bound and "*" not in bound:
             raise RoleRejected(path.name, "inspect", f"it defines no {name}")
-    role_name = constants.get("ROLE_NAME", "")
-    if not isinstance(role_name, str) or ("ROLE_NAME" in constants and not role_name.strip()):
-        raise RoleRejected(path.name, "inspect", "ROLE_NAME is a text")
-    return RoleFacts(path.name, role_name.strip(), contexts_of(path.name, constants.get("ROLE_CONTEXTS")))
+    role_name = name_of(path.name, constants["ROLE_NAME"]) if "ROLE_NAME" in constants else ""
+    return RoleFacts(path.name, role_name, contexts_of(path.name, constants.get("ROLE_CONTEXTS")))
 
 
 def _keep_constant(constants: dict[str, object], name: str, value: ast.expr) -> None:
@@ -152,14 +167,24 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def _check_owner(path: Path, trusted_owners: frozenset[int]) -> None:
+    """A file is as safe as whoever may write it or put another in its place, behind every link."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise RoleRejected(path.name, "inspect", "it is not a plain file")
     if sys.platform == "win32":
         return
-    for item in (path, path.parent):
-        found = item.stat()
+    target = path.resolve()
+    trusted_groups = frozenset({0, os.getegid(), Path(__file__).stat().st_gid})
+    for item in dict.fromkeys((path, path.parent, target, target.parent)):
+        found = item.lstat()
         if found.st_uid not in trusted_owners:
             raise RoleRejected(path.name, "inspect", f"{item} belongs to another account (uid {found.st_uid})")
+        if stat.S_ISLNK(found.st_mode):
+            continue  # its own mode says nothing
         if found.st_mode & 0o002:
             raise RoleRejected(path.name, "inspect", f"everybody may write {item}; run: chmod o-w '{item}'")
+        if found.st_mode & 0o020 and found.st_gid not in trusted_groups:
+            reason = f"the group {found.st_gid} may write {item}; run: chmod g-w '{item}'"
+            raise RoleRejected(path.name, "inspect", reason)
 
 
 def _is_role(name: str) -> bool:

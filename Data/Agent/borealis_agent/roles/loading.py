@@ -4,20 +4,21 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
+from borealis_agent.roles.guard import BLOCK_SECONDS, FAULTS, time_limit, words
 from borealis_agent.roles.health import RoleRejected
-from borealis_agent.roles.inspection import RoleFacts, contexts_of
+from borealis_agent.roles.inspection import RoleFacts, contexts_of, name_of
 from borealis_wire.events import RunContext
 
 MODULE_PREFIX: Final = "borealis_role_files."
 
 
-def load_role(path: Path) -> ModuleType:
+def load_role(path: Path, *, seconds: float = BLOCK_SECONDS) -> ModuleType:
     """Import a role file as ``borealis_role_files.<stem>``: no two files share a name, none hides a real module.
 
     Raises:
-        RoleRejected: its code failed, or tried to end the agent.
+        RoleRejected: its code failed, took longer than ``seconds``, or tried to end the agent.
     """
     name = MODULE_PREFIX + path.stem
     spec = importlib.util.spec_from_file_location(name, path)
@@ -26,10 +27,11 @@ def load_role(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before it runs: dataclasses and pickles look their module up
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+        with time_limit(seconds):
+            spec.loader.exec_module(module)
+    except FAULTS as error:
         sys.modules.pop(name, None)
-        raise RoleRejected(path.name, "load", _words(error)) from error
+        raise RoleRejected(path.name, "load", words(error)) from error
     except BaseException:
         sys.modules.pop(name, None)
         raise
@@ -42,12 +44,10 @@ def facts_of(path: Path, module: ModuleType) -> RoleFacts:
     Raises:
         RoleRejected: not what a role needs.
     """
-    name: Any = getattr(module, "ROLE_NAME", None)
-    if not isinstance(name, str) or not name.strip():
-        raise RoleRejected(path.name, "load", "ROLE_NAME is a text")
+    name = name_of(path.name, getattr(module, "ROLE_NAME", None), "load")
     if not callable(getattr(module, "Role", None)):
         raise RoleRejected(path.name, "load", "Role is a class")
-    return RoleFacts(path.name, name.strip(), contexts_of(path.name, getattr(module, "ROLE_CONTEXTS", None)))
+    return RoleFacts(path.name, name, contexts_of(path.name, getattr(module, "ROLE_CONTEXTS", None)))
 
 
 def forget_role(path: Path) -> None:
@@ -58,7 +58,3 @@ def forget_role(path: Path) -> None:
 def serves(facts: RoleFacts, context: RunContext) -> bool:
     """Whether a role is for agents of this context."""
     return context in facts.contexts
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

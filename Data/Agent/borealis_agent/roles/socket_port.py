@@ -2,13 +2,22 @@
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from borealis_agent.core.errors import AgentError
+from borealis_agent.roles.guard import BLOCK_SECONDS, FAULTS, patiently, time_limit
 from borealis_agent.roles.health import HealthBoard
 from borealis_wire.events import DeviceEvent
 
+AGENT_ONLY: Final[frozenset[str]] = frozenset(
+    {
+        DeviceEvent.CONNECT_AGENT,
+        DeviceEvent.QUICK_JOB_OUTPUT,
+        DeviceEvent.QUICK_JOB_RESULT,
+    }
+)
+"""What only the agent itself tells the Engine. A result of a run that was handed to the role goes by the outbox."""
 Handler = Callable[..., Any]
 log = logging.getLogger(__name__)
 
@@ -30,8 +39,9 @@ class Door(Protocol):
 class Listeners:
     """Which roles listen to which events, in upstream's way."""
 
-    def __init__(self, health: HealthBoard) -> None:
+    def __init__(self, health: HealthBoard, *, seconds: float = BLOCK_SECONDS) -> None:
         self._health = health
+        self._seconds = seconds
         self._by_event: dict[str, list[tuple[str, Handler]]] = {}
 
     def add(self, role: str, event: str, handler: Handler) -> None:
@@ -44,6 +54,10 @@ class Listeners:
         for event, entries in list(self._by_event.items()):
             self._by_event[event] = [entry for entry in entries if entry[0] != role]
 
+    def overstepped(self, role: str, event: str) -> None:
+        """A role sent what is not its to send; it was not sent."""
+        self._health.degraded(role, "run", PermissionError(f"it sent {event}, which is the agent's own; not sent"))
+
     def hears(self, event: str) -> bool:
         """Whether somebody listens."""
         return bool(self._by_event.get(event))
@@ -53,9 +67,10 @@ class Listeners:
         answer: Any = None
         for role, handler in list(self._by_event.get(event, [])):
             try:
-                given = handler() if payload is None and not _takes_argument(handler) else handler(payload)
-                given = await given if inspect.isawaitable(given) else given
-            except Exception as error:  # noqa: BLE001  # whatever a drop-in does, the others go on
+                with time_limit(self._seconds):
+                    given = handler() if payload is None and not _takes_argument(handler) else handler(payload)
+                given = await patiently(given, self._seconds)
+            except FAULTS as error:  # whatever a drop-in does, the others go on
                 self._health.degraded(role, "run", error)
                 continue
             answer = given if answer is None else answer
@@ -93,7 +108,8 @@ class RoleSocket:
 
     async def emit(self, event: str, data: Any = None, **options: Any) -> None:
         """Send; lost where there is no socket, as upstream's roles expect. Results of jobs are never lost."""
-        if event == DeviceEvent.QUICK_JOB_RESULT and self._told(data):
+        if event in AGENT_ONLY:
+            self._of_the_agent(event, data)
             return
         callback = options.get("callback")
         try:
@@ -112,12 +128,19 @@ class RoleSocket:
         Raises:
             TimeoutError: no answer in ``timeout`` seconds, or no socket.
         """
-        if event == DeviceEvent.QUICK_JOB_RESULT and self._told(data):
-            return {"status": "ok"}
+        if event in AGENT_ONLY:
+            return {"status": "ok"} if self._of_the_agent(event, data) else {"status": "refused"}
         try:
             return await self._door().call(event, data, timeout=timeout)
         except AgentError as error:
             raise TimeoutError(str(error)) from error
+
+    def _of_the_agent(self, event: str, data: Any) -> bool:
+        """Whether this was the end of a run that the role was handed."""
+        if event == DeviceEvent.QUICK_JOB_RESULT and self._told(data):
+            return True
+        self._listeners.overstepped(self._role, event)
+        return False
 
 
 def _takes_argument(handler: Handler) -> bool:
@@ -128,8 +151,3 @@ def _takes_argument(handler: Handler) -> bool:
         )
     except (TypeError, ValueError):
         return True
-
-
-async def settle(value: Any) -> Any:
-    """Await a value if it can be: hooks of roles may be sync or async."""
-    return await value if isinstance(value, Awaitable) else value

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from borealis_agent.core.log import service_log
 from borealis_agent.core.paths import AgentPaths
@@ -17,21 +17,29 @@ from borealis_agent.role_api import (
     HasHealth,
     HearsConfig,
     JobHandler,
+    JobOutcome,
+    OutputSink,
     RegistersEvents,
     RoleContext,
     Stoppable,
+    VerifiedJob,
 )
+from borealis_agent.roles.guard import BLOCK_SECONDS, FAULTS, RoleBlocked, patiently, time_limit, words
 from borealis_agent.roles.health import HealthBoard, RoleRejected, Stage
 from borealis_agent.roles.inspection import inspect_role, role_files
 from borealis_agent.roles.loading import facts_of, forget_role, load_role, serves
-from borealis_agent.roles.socket_port import Door, Listeners, RoleSocket, settle
+from borealis_agent.roles.probation import Probation
+from borealis_agent.roles.socket_port import Door, Listeners, RoleSocket
 from borealis_base.files import private_folder
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import CONTEXT_HEADER_VALUES, SERVICE_MODES, RunContext, ScriptType
 
 HOOK_SECONDS: Final = 30.0
+PATIENCE: Final = "role_patience_seconds"
+"""Setting of the agent: how long a role may hold up everything else, 10 s unless it says another."""
 STOP_SECONDS: Final = 5.0
 
+Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
@@ -61,6 +69,7 @@ class RoleWorld:
     told: Callable[[Any], bool]
     tasks: Supervisor
     extra: Mapping[str, Any] = field(default_factory=dict)
+    open_secret: Callable[[str], str] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -77,9 +86,10 @@ class RoleSupervisor:
     """The roles of one agent; fulfils ``intake.ports.Router``."""
 
     def __init__(self, world: RoleWorld) -> None:
-        self.health = HealthBoard()
         self._world = world
-        self._listeners = Listeners(self.health)
+        self._patience = _patience(world.config.data.get(PATIENCE))
+        self.health = HealthBoard(seconds=self._patience)
+        self._listeners = Listeners(self.health, seconds=self._patience)
         self._roles: dict[str, _Role] = {}
         self._handlers: dict[ScriptType, tuple[str, JobHandler]] = {}
         self._background: dict[str, set[asyncio.Task[None]]] = {}
@@ -90,18 +100,29 @@ class RoleSupervisor:
         """Roles that are up, in the order in which they came up."""
         return list(self._roles)
 
+    @property
+    def hears_config(self) -> bool:
+        """Whether some role wants the Engine's ``agent_config``."""
+        return any(isinstance(role.instance, HearsConfig) for role in self._roles.values())
+
     async def load(self) -> None:
         """Bring up every role of the folder that serves this context. Never raises for a role's sake."""
         owners = trusted_owners()
+        probation = Probation(self._world.paths.settings / "Roles" / f"starting-{self._world.context.value}.json")
         for path in role_files(self._world.folder):
             name = path.stem
             try:
                 facts = inspect_role(path, trusted_owners=owners)
                 name = facts.name or name
                 if serves(facts, self._world.context):
-                    await self._bring_up(path)
+                    key = probation.begin(path)
+                    try:
+                        await self._bring_up(path)
+                    finally:
+                        probation.passed(key)
             except RoleRejected as error:
                 self.health.rejected(name, error)
+        probation.end()
         log.info("roles: %s", ", ".join(self._roles) or "none")
 
     async def stop_all(self, *, seconds: float = STOP_SECONDS) -> None:
@@ -134,16 +155,16 @@ class RoleSupervisor:
             try:
                 async with asyncio.timeout(HOOK_SECONDS):
                     if not roles and was_configured and isinstance(role.instance, Stoppable):
-                        await settle(role.instance.stop_all())
-                    await settle(role.instance.on_config([dict(item) for item in roles]))
-            except Exception as error:  # noqa: BLE001  # whatever a drop-in does, the others go on
+                        await self._call(role.instance.stop_all)
+                    await self._call(role.instance.on_config, [dict(item) for item in roles])
+            except FAULTS as error:  # whatever a drop-in does, the others go on
                 self.health.degraded(role.name, "on_config", error)
 
     # --- bringing up
 
     async def _bring_up(self, path: Path) -> None:
-        module = load_role(path)
-        facts = facts_of(path, module)
+        module = load_role(path, seconds=self._patience)
+        facts = self._guarded(path, "load", lambda: facts_of(path, module))
         try:
             if facts.name in self._roles:
                 taken = self._roles[facts.name].path.name
@@ -163,20 +184,28 @@ class RoleSupervisor:
         if isinstance(instance, HasHealth):
             self.health.reporter(facts.name, instance.health_report)
 
-    def _guarded(self, path: Path, stage: Stage, work: Callable[[], Any]) -> Any:
+    def _guarded(self, path: Path, stage: Stage, work: Callable[[], Result]) -> Result:
         try:
-            return work()
-        except (Exception, SystemExit) as error:
-            raise RoleRejected(path.name, stage, f"{type(error).__name__}: {error}") from error
+            with time_limit(self._patience):
+                return work()
+        except RoleRejected:
+            raise
+        except FAULTS as error:
+            raise RoleRejected(path.name, stage, words(error)) from error
 
     async def _register_events(self, role: _Role) -> None:
-        if not isinstance(role.instance, RegistersEvents):
-            return
         try:
-            async with asyncio.timeout(HOOK_SECONDS):
-                await settle(role.instance.register_events())
-        except (Exception, SystemExit) as error:
-            raise RoleRejected(role.path.name, "register_events", f"{type(error).__name__}: {error}") from error
+            if isinstance(role.instance, RegistersEvents):
+                async with asyncio.timeout(HOOK_SECONDS):
+                    await self._call(role.instance.register_events)
+        except FAULTS as error:
+            raise RoleRejected(role.path.name, "register_events", words(error)) from error
+
+    async def _call(self, hook: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a hook, sync or async; neither may hold up the agent."""
+        with time_limit(self._patience):
+            value = hook(*arguments)
+        return await patiently(value, self._patience)
 
     def _context_for(self, name: str) -> RoleContext:
         world, label = self._world, CONTEXT_HEADER_VALUES[self._world.context]
@@ -204,6 +233,7 @@ class RoleSupervisor:
             post_json=world.http.post_json,
             start_task=lambda title, work: self._start_task(name, title, work),
             extra=world.extra,
+            **({} if world.open_secret is None else {"open_secret": world.open_secret}),
         )
 
     def _hooks(self) -> dict[str, Any]:
@@ -229,18 +259,23 @@ class RoleSupervisor:
         }
 
     def _register_handler(self, name: str, types: Iterable[ScriptType], handler: JobHandler) -> None:
+        async def watched(job: VerifiedJob, output: OutputSink) -> JobOutcome:
+            try:
+                return cast(JobOutcome, await self._call(handler, job, output))
+            except (SystemExit, KeyboardInterrupt, RoleBlocked) as error:
+                self.health.degraded(name, "run", error)
+                raise RuntimeError(f"role {name}: {words(error)}") from error
+
         for script_type in types:
-            first = self._handlers.setdefault(ScriptType(script_type), (name, handler))
+            first = self._handlers.setdefault(ScriptType(script_type), (name, watched))
             if first[0] != name:
                 log.warning("role %s wants %s scripts, which role %s runs already", name, script_type, first[0])
 
     def _start_task(self, name: str, title: str, work: Coroutine[Any, Any, object]) -> "asyncio.Task[None]":
         async def watched() -> None:
             try:
-                await work
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001  # shown in the role's health, stops nothing else
+                await patiently(work, self._patience)
+            except FAULTS as error:  # shown in the role's health, stops nothing else
                 self.health.degraded(name, "run", error)
 
         task = self._world.tasks.start(f"{name}: {title}", watched())
@@ -257,8 +292,8 @@ class RoleSupervisor:
         if isinstance(role.instance, Stoppable):
             try:
                 async with asyncio.timeout(seconds):
-                    await settle(role.instance.stop_all())
-            except Exception as error:  # noqa: BLE001  # the others still want to be stopped
+                    await self._call(role.instance.stop_all)
+            except FAULTS as error:  # the others still want to be stopped
                 self.health.degraded(role.name, "stop_all", error)
         self.health.stopped(role.name)
 
@@ -280,6 +315,11 @@ def trusted_owners() -> frozenset[int]:
     if sys.platform == "win32":
         return frozenset()
     return frozenset({0, os.geteuid(), Path(__file__).stat().st_uid})
+
+
+def _patience(value: object) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0.05 <= value <= 300
+    return float(value) if usable and isinstance(value, int | float) else BLOCK_SECONDS
 
 
 def _file_name(name: str) -> str:

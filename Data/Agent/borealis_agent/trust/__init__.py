@@ -4,8 +4,16 @@ Owns: ``Certificates/Agent/Trusted_Server_Cert``. May be called by: ``intake``, 
 given a ``TrustStore`` through its port. Does not check replay: the journal (``outbox``) does, after ``policy``.
 """
 
-from borealis_agent.trust.policy import apply_keys, keys_after_enrolment, verify_cancel, verify_job
+from borealis_agent.trust.policy import apply_keys, keys_after_enrolment, verify_cancel, verify_job, verify_screen
 from borealis_agent.trust.signing_keys import TrustedKeys
 from borealis_agent.trust.store import TrustStore
 
-__all__ = ["TrustStore", "TrustedKeys", "apply_keys", "keys_after_enrolment", "verify_cancel", "verify_job"]
+__all__ = [
+    "TrustStore",
+    "TrustedKeys",
+    "apply_keys",
+    "keys_after_enrolment",
+    "verify_cancel",
+    "verify_job",
+    "verify_screen",
+]

@@ -12,12 +12,13 @@ from typing import Any, Final
 from borealis_agent.role_api.jobs import JobFile, VerifiedJob
 from borealis_agent.trust.signing_keys import TrustedKeys, index_keys
 from borealis_wire import base64s
-from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, open_envelope
+from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, SCREEN_TYPE, open_envelope
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.keys import VerifyKey
 from borealis_wire.limits import CLOCK_SKEW_SECONDS, MAX_FILES, MAX_FILES_BYTES, MAX_SCRIPT_BYTES
 from borealis_wire.orders import CancelOrder, FileDigest, parse_cancel, parse_job, parse_keys, safe_file_name
 from borealis_wire.refusal import Refused
+from borealis_wire.screen import ScreenOrder, parse_screen
 
 _MAX_SCRIPT_CHARS: Final = MAX_SCRIPT_BYTES * 4 // 3 + 4
 _MAX_FILES_CHARS: Final = MAX_FILES_BYTES * 4 // 3 + 4 * MAX_FILES
@@ -63,6 +64,27 @@ def verify_cancel(payload: Any, *, trusted: Mapping[str, VerifyKey], device_guid
     opened = open_envelope(_envelope_of(payload), expected_type=CANCEL_TYPE, trusted=trusted)
     order = parse_cancel(opened.payload)
     _check_device(order.device_guid, device_guid)
+    _check_time(order.issued_at, order.expires_at, now)
+    return order
+
+
+def verify_screen(
+    payload: Any, *, trusted: Mapping[str, VerifyKey], device_guid: str, context: RunContext, now: float
+) -> ScreenOrder:
+    """Open an order to look at the screen, of ``screen_order`` or ``list_agent_windows``.
+
+    Args:
+        payload: as it came, ``{"envelope": …}`` or the envelope itself.
+        context: the run context of this agent: whoever is signed in is looked at by their own agent alone.
+
+    Raises:
+        Refused: with the code that the Engine is told. Does not check replay.
+    """
+    opened = open_envelope(_envelope_of(payload), expected_type=SCREEN_TYPE, trusted=trusted)
+    order = parse_screen(opened.payload)
+    _check_device(order.device_guid, device_guid)
+    if order.context is not context:
+        raise Refused(RefusalCode.WRONG_CONTEXT, f"sealed for the {order.context} agent, this is the {context} one")
     _check_time(order.issued_at, order.expires_at, now)
     return order
 

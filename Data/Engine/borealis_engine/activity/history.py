@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.engine import RowMapping
 
 from borealis_base.clock import Clock
+from borealis_engine.activity import recaps as recap_store
 from borealis_engine.activity import store
 from borealis_engine.activity.models import JobContent, RunQuery
 from borealis_engine.activity.output import PAGE_CHUNKS, Chunk
@@ -62,6 +63,26 @@ class ActivityHistory:
         if not await self.run_ids(sites, job_id):
             raise NotFound("job_not_found", "There is no such job, or none of its runs is in your sites.")
         return await self._activity.content(job_id)
+
+    async def recap(self, sites: frozenset[int] | None, run_id: str) -> dict[str, Any]:
+        """What became of a playbook's tasks: a row of ``ansible_play_recaps``.
+
+        Raises:
+            NotFound: ``recap_not_found``; also for a run outside the caller's sites.
+        """
+        row = await self._db.read(lambda conn: recap_store.load(conn, sites, run_id))
+        if row is None:
+            raise NotFound("recap_not_found", "There is no recap: no such playbook run, or it is not over yet.")
+        return dict(row)
+
+    async def recaps(
+        self, sites: frozenset[int] | None, *, device: str = "", before: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Rows of ``ansible_play_recaps``, newest first."""
+        rows = await self._db.read(
+            lambda conn: recap_store.page(conn, sites, device=device, before=before, limit=limit)
+        )
+        return [dict(row) for row in rows]
 
     async def job(self, sites: frozenset[int] | None, job_id: str, *, limit: int = 5000) -> dict[str, Any]:
         """``{"job", "runs"}`` with the runs the caller may see, oldest first, with their output.

@@ -54,6 +54,7 @@ class JobContent:
     """What a job says, the same for all its runs. ``files``: name, size, mime_type, sha256, data (base64).
 
     ``assembly_guid`` and ``assembly_version`` name the stored script that it was made from; None if it was typed in.
+    ``playbook``: the options of one, None for scripts.
     """
 
     id: str
@@ -74,6 +75,7 @@ class JobContent:
     files: tuple[dict[str, Any], ...] = ()
     assembly_guid: str | None = None
     assembly_version: int | None = None
+    playbook: dict[str, Any] | None = None
 
     @property
     def size(self) -> int:
@@ -83,7 +85,7 @@ class JobContent:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a run as the device told it."""
+    """The end of a run as the device told it. ``recap``: of a playbook, in the form of ``activity.recaps``."""
 
     status: RunStatus
     exit_code: int | None = None
@@ -92,6 +94,7 @@ class Outcome:
     reason: str = ""
     started_at: float | None = None
     finished_at: float | None = None
+    recap: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

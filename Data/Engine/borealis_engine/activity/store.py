@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
+from borealis_engine.activity import recaps
 from borealis_engine.activity.models import JobContent, LiveRun, Outcome, RunQuery
 from borealis_engine.activity.states import LIVE, TRANSITIONS, Party
 from borealis_engine.activity.tables import jobs, run_numbers, runs
@@ -82,6 +83,7 @@ def insert_job(conn: Connection, job: JobContent) -> None:
                 "expires_at": job.expires_at,
                 "assembly_guid": job.assembly_guid,
                 "assembly_version": job.assembly_version,
+                "playbook": None if job.playbook is None else json.dumps(job.playbook),
             }
         ],
     )
@@ -148,6 +150,7 @@ def load_job(conn: Connection, job_id: str) -> JobContent | None:
     for name in ("variables", "files"):
         members[name] = tuple(json.loads(members[name]))
     members["environment"] = json.loads(members["environment"])
+    members["playbook"] = None if members["playbook"] is None else json.loads(members["playbook"])
     members["context"] = RunContext(members["context"])
     return JobContent(**members)
 
@@ -190,6 +193,8 @@ def record_outcome(conn: Connection, run: LiveRun, outcome: Outcome, now: float)
     changed = conn.execute(
         update(runs).where(runs.c.id == run.id, runs.c.sent_at.is_not(None), _device_may_end()).values(**values)
     )
+    if changed.rowcount == 1 and outcome.recap:
+        recaps.record(conn, run, outcome, now)
     return changed.rowcount == 1
 
 

@@ -39,6 +39,8 @@ jobs: Final = Table(
     # Which stored script it was, and which version of it; null where the script was typed in.
     Column("assembly_guid", String(64), nullable=True),
     Column("assembly_version", Integer, nullable=True),
+    # JSON: how a playbook is run; null for scripts.
+    Column("playbook", Text, nullable=True),
     Index("ix_jobs_created_at", "created_at"),
     Index("ix_jobs_created_by", "created_by"),
 )
@@ -97,3 +99,26 @@ run_numbers: Final = Table(
     Column("next_number", BigInteger, nullable=False),
 )
 """One row: the next free ``runs.id``. Numbers are given out in blocks and never twice, also after a deletion."""
+
+ansible_play_recaps: Final = Table(
+    "ansible_play_recaps",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("hostname", String(253), nullable=False),
+    Column("agent_id", String(320), nullable=False),
+    Column("playbook_path", String(1024), nullable=False),
+    Column("playbook_name", String(256), nullable=False),
+    Column("scheduled_job_id", BigInteger),
+    Column("scheduled_run_id", BigInteger),
+    Column("activity_job_id", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("recap_text", Text, nullable=False),
+    Column("recap_json", Text, nullable=False),
+    Column("started_ts", Float),
+    Column("finished_ts", Float),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("ix_ansible_play_recaps_hostname", "hostname"),
+)
+"""What became of playbooks, under upstream's names (upstream-contract 8); nothing schedules yet, so those stay null."""

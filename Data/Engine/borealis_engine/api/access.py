@@ -12,6 +12,7 @@ from borealis_engine.operators.permissions import Permission
 
 OPT_KEY: Final = "access"
 BODY_OPT_KEY: Final = "max_body_bytes"
+ANSWER_OPT_KEY: Final = "answers_with"
 DeviceLimit = Literal["device", "results"]
 
 
@@ -58,3 +59,8 @@ def operator(permission: Permission) -> dict[str, Any]:
 def body_limit(max_bytes: int) -> dict[str, Any]:
     """The largest request body of a route, where it is not ``limits.MAX_REST_BODY_BYTES``."""
     return {BODY_OPT_KEY: max_bytes}
+
+
+def answers_with(*media_types: str) -> dict[str, Any]:
+    """What a route answers with where that is bytes and no JSON; for the API document."""
+    return {ANSWER_OPT_KEY: media_types}

@@ -15,7 +15,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
-from borealis_engine.api.access import OPT_KEY, Access, public
+from borealis_engine.api.access import ANSWER_OPT_KEY, OPT_KEY, Access, public
 from borealis_engine.api.errors import ErrorBody, describe
 from borealis_engine.api.request_checks import CSRF_HEADER, SAFE_METHODS
 from borealis_engine.operators.models import SESSION_COOKIE
@@ -133,6 +133,12 @@ def _use_shapes(operation: dict[str, Any], handler: HTTPRouteHandler, shapes: _S
         for status, response in operation["responses"].items():
             if int(status) < 400:
                 response["content"] = {"application/json": {"schema": schema}}
+    of_bytes = {"schema": {"type": "string", "format": "binary"}}
+    bytes_of = dict.fromkeys(handler.opt.get(ANSWER_OPT_KEY, ()), of_bytes)
+    if bytes_of:
+        for status, response in operation["responses"].items():
+            if int(status) < 400:
+                response["content"] = bytes_of
 
 
 def _drop_unused(document: dict[str, Any]) -> None:

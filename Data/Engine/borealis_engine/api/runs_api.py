@@ -16,7 +16,7 @@ from borealis_engine.api.access import body_limit, operator
 from borealis_engine.api.errors import errors
 from borealis_engine.api.services import Services
 from borealis_engine.core.errors import Forbidden, Invalid
-from borealis_engine.jobs import LaunchedRun, LaunchRequest, environment_of
+from borealis_engine.jobs import LaunchedRun, LaunchRequest, PlaybookRequest, environment_of
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
 from borealis_wire.events import RunStatus
 from borealis_wire.limits import MAX_REST_UPLOAD_BYTES
@@ -109,13 +109,15 @@ class JobFile(msgspec.Struct, frozen=True):
 class JobContentView(msgspec.Struct, frozen=True):
     """What a job's script was and what it got: enough to read it, and to run it again.
 
-    ``environment``: what was set by hand; the variables are in the script's environment besides.
+    ``environment``: what was set by hand; the variables are in the script's environment besides. ``playbook``: the
+    options of one, null for scripts; its vault password is kept nowhere.
     """
 
     script: str
     variables: list[dict[str, Any]]
     environment: dict[str, str]
     files: list[JobFile]
+    playbook: PlaybookRequest | None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -204,6 +206,11 @@ async def quick_run(
     Answers once everything is on disk; with ``wait`` as soon as all runs are over, with their output. A run that
     takes longer goes on: ask for it by its ``run_id``.
     """
+    return await start_job(services, principal, peer, data, wait)
+
+
+async def start_job(services: Services, principal: Principal, peer: str, data: LaunchRequest, wait: float) -> Started:
+    """What every way to start a job does. Raises as ``JobService.launch``."""
     launched = await services.jobs.launch(principal, data, address=peer)
     if not wait or not principal.may(Permission.RUNS_READ):
         return Started(launched.job_id, launched.results)
@@ -319,6 +326,7 @@ async def get_job_content(
         variables=[dict(variable) for variable in content.variables],
         environment=dict(content.environment.items() - environment_of(content.variables, {}).items()),
         files=[JobFile(**{name: file[name] for name in JobFile.__struct_fields__}) for file in content.files],
+        playbook=None if content.playbook is None else PlaybookRequest(**content.playbook),
     )
 
 

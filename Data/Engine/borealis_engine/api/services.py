@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from borealis_engine.library import SavedThings, ScriptLibrary
     from borealis_engine.operators.service import OperatorService
     from borealis_engine.overview import OverviewService
+    from borealis_engine.screens import ScreenService
     from borealis_engine.signing.service import SigningService
     from borealis_engine.storage import Database
 
@@ -49,6 +50,7 @@ class Services:
         enrolment: "EnrolmentService",
         certificates: "EngineCertificates",
         access_tokens: "AccessTokens",
+        screens: "ScreenService",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -68,3 +70,4 @@ class Services:
         self.enrolment = enrolment
         self.certificates = certificates
         self.access_tokens = access_tokens
+        self.screens = screens

@@ -28,6 +28,7 @@ from borealis_engine.jobs import JobService
 from borealis_engine.library import SavedThings, ScriptLibrary
 from borealis_engine.operators.service import OperatorService
 from borealis_engine.overview import AgentBuild, OverviewService
+from borealis_engine.screens import ScreenService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
 
@@ -53,6 +54,7 @@ class Engine:
             "activity": services.activity.statistics(),
             "dispatch": services.dispatcher.statistics(),
             "gateway": self.gateway.statistics(),
+            "screens": services.screens.statistics(),
             "tokens": services.access_tokens.statistics(),
         }
 
@@ -142,6 +144,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         settings=settings,
         metrics=metrics,
     )
+    screens = ScreenService(devices=devices, signing=signing, audit=audit, clock=clock, randomness=randomness)
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -153,8 +156,10 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         dispatcher=dispatcher,
         runs=jobs.history,
         signing=signing,
+        screens=screens,
     )
     dispatcher.bind_link(gateway)
+    screens.bind_link(gateway)
     services = Services(
         settings=settings,
         clock=clock,
@@ -179,6 +184,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         enrolment=enrolment,
         certificates=certificates,
         access_tokens=access_tokens,
+        screens=screens,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())

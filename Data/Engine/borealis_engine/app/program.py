@@ -118,6 +118,7 @@ class Program:
                     tasks.start(name, keep_running(name, loop_of, self._clock))
                 await server.serve(sockets)
                 await engine.gateway.close()
+                await engine.services.screens.close()
         finally:
             engine.close()
             state_files.remove_state(self._settings.paths)
@@ -156,6 +157,7 @@ def loops(engine: "Engine", settings: EngineSettings) -> dict[str, Callable[[], 
         "activity history": lambda: services.activity.prune_loop(days=settings.job_history_days),
         "devices": services.devices.run_loop,
         "enrolment": services.enrolment.prune_loop,
+        "screens": services.screens.run_loop,
         "operators": services.operators.prune_loop,
         "overview": services.overview.sample_loop,
         "certificates": services.certificates.renew_loop,

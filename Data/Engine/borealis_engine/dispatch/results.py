@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from borealis_engine.activity import LiveRun, Outcome
+from borealis_engine.activity.recaps import clean_recap
 from borealis_engine.activity.text import plausible_time, storable
 from borealis_engine.core.errors import Invalid
 from borealis_engine.dispatch.lanes import Answer, about_another_message, read_refusal
@@ -72,4 +73,5 @@ def _outcome(run: LiveRun, result: JobResult, now: float) -> Outcome:
         reason=storable(result.reason),
         started_at=started,
         finished_at=finished,
+        recap=clean_recap(result.recap),
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from borealis_base.clock import Clock
 from borealis_engine.gateway.budget import TokenBucket
-from borealis_engine.gateway.frames import is_accepted
+from borealis_engine.gateway.frames import MAX_ATTACHED_HEAD, announces_bytes, is_accepted
 from borealis_wire.limits import KIB, MIB
 
 Message = MutableMapping[str, Any]
@@ -52,6 +52,8 @@ class Connection:
     limits: Limits
     closed: bool = False
     """Nothing passes any more, in either direction. Set at once; :meth:`close` then cuts the line."""
+    on_attached: Callable[[str, bytes], None] | None = None
+    """Hears an event that came with bytes, its text first; None where nobody may send such."""
     sending_since: float | None = None
     in_flight: int = 0
     _frames: TokenBucket = field(init=False)
@@ -70,6 +72,8 @@ class Connection:
         self._reader = asyncio.current_task()
         try:
             message = _DISCONNECT if self.closed else await self.raw_receive()
+            while self._is_head(message):
+                message = await self._take_attached(str(message["text"]))
             if message["type"] != "websocket.receive":
                 return message
             text = message.get("text")
@@ -123,6 +127,28 @@ class Connection:
         self.in_flight -= 1
         if self._free is not None and self.in_flight < self.limits.in_flight:
             self._free.set()
+
+    def _is_head(self, message: Message) -> bool:
+        text = message.get("text")
+        return self.on_attached is not None and isinstance(text, str) and announces_bytes(text)
+
+    async def _take_attached(self, head: str) -> Message:
+        """Read the bytes that belong to ``head``, hand both on, and give the message after them.
+
+        One attachment and no more is ever held here, before anybody looks at it.
+        """
+        message = _DISCONNECT if self.closed else await self.raw_receive()
+        if message["type"] != "websocket.receive":
+            return message
+        data = message.get("bytes")
+        if data is None or len(head) > MAX_ATTACHED_HEAD or len(data) > self.limits.max_frame:
+            await self.close(POLICY_VIOLATION, "unexpected frame")
+            return _DISCONNECT
+        await self._hold_back(len(head) + len(data))
+        if self.closed or self.on_attached is None:
+            return _DISCONNECT
+        self.on_attached(head, data)
+        return await self.raw_receive()
 
     async def _hold_back(self, size: int) -> None:
         now = self.clock.monotonic()

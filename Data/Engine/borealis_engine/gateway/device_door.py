@@ -14,6 +14,7 @@ from borealis_engine.core.log import get_logger
 from borealis_engine.gateway.frames import encode_event
 from borealis_engine.gateway.hello import Hello, read_hello
 from borealis_engine.gateway.ports import Dispatch, KeyStatements
+from borealis_engine.gateway.screen_door import DeviceScreens
 from borealis_engine.gateway.sessions import DeviceSession
 from borealis_engine.gateway.socket_server import SocketServer
 from borealis_wire.events import DeviceEvent, EngineEvent
@@ -36,7 +37,9 @@ _RESULT: Final = msgspec.json.Decoder(_Result)
 class DeviceDoor:
     """Handlers of devices' events by name."""
 
-    def __init__(self, *, dispatch: Dispatch, keys: KeyStatements, server: SocketServer) -> None:
+    def __init__(
+        self, *, dispatch: Dispatch, keys: KeyStatements, server: SocketServer, screens: DeviceScreens
+    ) -> None:
         self._dispatch = dispatch
         self._keys = keys
         self._server = server
@@ -47,7 +50,9 @@ class DeviceDoor:
             DeviceEvent.QUICK_JOB_OUTPUT: self._output,
             DeviceEvent.QUICK_JOB_RESULT: self._result,
             DeviceEvent.COLLECTOR_STATUS: self._collector_status,
+            **screens.handlers,
         }
+        self.attached = screens.attached
 
     async def tell_keys(self, session: DeviceSession) -> None:
         """Send the statements about signing keys that this session has not had, in their order."""

@@ -29,10 +29,13 @@ class EventPath:
         self.malformed = 0
         self.dropped = 0
 
-    async def handle(self, owner: DeviceSession | OperatorSocket, name: str, payload: msgspec.Raw) -> Any:
+    async def handle(
+        self, owner: DeviceSession | OperatorSocket, name: str, payload: msgspec.Raw, attached: bytes | None = None
+    ) -> Any:
         """Judge an event and give the acknowledgement.
 
-        ``None`` acknowledges with nothing. Senders that go too fast wait here; what is droppable is dropped.
+        ``attached`` are the bytes that came beside it, None where none did. ``None`` acknowledges with nothing.
+        Senders that go too fast wait here; what is droppable is dropped.
         """
         if name == MALFORMED:
             self.malformed += 1
@@ -40,14 +43,15 @@ class EventPath:
             return None
         is_device = isinstance(owner, DeviceSession)
         permissions = frozenset() if isinstance(owner, DeviceSession) else owner.permissions
-        verdict = rules.judge(name, "device" if is_device else "operator", memoryview(payload).nbytes, permissions)
+        size = memoryview(payload).nbytes + len(attached or b"")
+        verdict = rules.judge(name, "device" if is_device else "operator", size, permissions)
         if verdict != Verdict.PASS:
             self.unknown += 1
             return rules.refusal(verdict)
         if not await self._in_time(owner, name):
             self.dropped += 1
             return {"error": "rate_limited", "detail": "Too many events; this one was dropped."}
-        return await self._answer(owner, name, payload)
+        return await self._answer(owner, name, payload, attached)
 
     def statistics(self) -> dict[str, int]:
         """What did not get through, for metrics."""
@@ -66,8 +70,15 @@ class EventPath:
             await self._clock.sleep(delay)
         return not owner.connection.closed
 
-    async def _answer(self, owner: DeviceSession | OperatorSocket, name: str, payload: msgspec.Raw) -> Any:
+    async def _answer(
+        self, owner: DeviceSession | OperatorSocket, name: str, payload: msgspec.Raw, attached: bytes | None
+    ) -> Any:
         try:
+            if attached is not None:
+                taker = self._devices.attached.get(name)
+                if taker is None or not isinstance(owner, DeviceSession):
+                    return {"error": "invalid_request", "detail": "This event comes without bytes beside it."}
+                return await taker(owner, payload, attached)
             if isinstance(owner, DeviceSession):
                 return await self._devices.handlers[name](owner, payload)
             return await self._operators.handlers[name](owner, payload)

@@ -1,7 +1,8 @@
 """The text frames of Engine.IO 4 and Socket.IO 5 that we accept and send; pure.
 
 Accepted is what our agents and browsers send in namespace ``/``. Anything else is not worth an attempt to
-understand it: binary attachments, for one, would be collected in memory until the last of ten digits' worth came.
+understand it: binary attachments, for one, would be collected in memory until the last of ten digits' worth came. From
+devices one attachment is taken, beside the events that are known to have one.
 """
 
 import re
@@ -19,6 +20,9 @@ _HEAD: Final = re.compile(r"([0-9])([0-9]*)", re.ASCII)
 EVENT: Final = 2
 ACK: Final = 3
 _NULL: Final = msgspec.Raw(b"null")
+MAX_ATTACHED_HEAD: Final = 256 * 1024
+_ATTACHED: Final = re.compile(r'451-([0-9]{0,9})(?=\["(?:screen_frame|agent_screenshot_task)",)', re.ASCII)
+"""Heads of the events that may come with bytes; for any other one nobody would wait for what follows."""
 
 
 class _Event(msgspec.Struct, array_like=True, frozen=True):
@@ -27,6 +31,22 @@ class _Event(msgspec.Struct, array_like=True, frozen=True):
 
 
 _EVENT = msgspec.json.Decoder(_Event)
+
+
+class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the bytes belong."""
+
+    num: int
+    _placeholder: bool
+
+
+class _Attached(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    name: str
+    payload: msgspec.Raw
+    place: _Place
+
+
+_ATTACHED_EVENT = msgspec.json.Decoder(_Attached)
 _LIST = msgspec.json.Decoder(list[Any])
 _encode = msgspec.json.Encoder().encode
 
@@ -52,6 +72,36 @@ def read_packet(text: str) -> tuple[int, int | None, Any]:
     if kind == ACK:
         return kind, number, _read_ack(text[head.end() :])
     return kind, number, None  # whatever credentials a client puts beside CONNECT do not count
+
+
+def announces_bytes(text: str) -> bool:
+    """Whether a frame is the head of an event with one attachment, whose bytes come in the next frame."""
+    return _ATTACHED.match(text) is not None
+
+
+def read_attached(text: str) -> tuple[int | None, str, msgspec.Raw]:
+    """The head of an event with one attachment: the number of its acknowledgement, its name, and its payload.
+
+    Its form is ``451-<number>[name, payload, {"_placeholder": true, "num": 0}]``. Never raises: the name is
+    ``MALFORMED`` where it cannot be read.
+    """
+    head = _ATTACHED.match(text)
+    if head is None:
+        return None, MALFORMED, _NULL
+    number = int(head[1]) if head[1] else None
+    try:
+        event = _ATTACHED_EVENT.decode(text[head.end() :])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return number, MALFORMED, _NULL
+    if event.name in _RESERVED or len(event.name) > MAX_EVENT_NAME or event.place.num != 0:
+        return number, MALFORMED, _NULL
+    return number, event.name, event.payload
+
+
+def encode_attached(name: str, payload: object, ack_id: int | None = None) -> str:
+    """The text before one attachment, without Engine.IO's leading ``4``."""
+    place = {"_placeholder": True, "num": 0}
+    return f"51-{'' if ack_id is None else ack_id}{_encode([name, payload, place]).decode()}"
 
 
 def encode_event(name: str, payload: object, ack_id: int | None = None) -> str:

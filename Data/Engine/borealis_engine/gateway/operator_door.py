@@ -9,6 +9,7 @@ from msgspec import Meta
 from borealis_engine.core.errors import Conflict, TooLarge
 from borealis_engine.gateway.operator_socket import MAX_WATCHED, OperatorSocket
 from borealis_engine.gateway.ports import Runs
+from borealis_engine.gateway.screen_door import OperatorScreens
 from borealis_wire.events import OperatorEvent
 
 Handler = Callable[[OperatorSocket, msgspec.Raw], Awaitable[dict[str, Any]]]
@@ -26,11 +27,12 @@ _WATCH = msgspec.json.Decoder(Watch)
 class OperatorDoor:
     """Handlers of operators' events by name."""
 
-    def __init__(self, *, runs: Runs) -> None:
+    def __init__(self, *, runs: Runs, screens: OperatorScreens) -> None:
         self._runs = runs
         self.handlers: dict[str, Handler] = {
             OperatorEvent.WATCH_RUN: self._watch,
             OperatorEvent.UNWATCH_RUN: self._unwatch,
+            **screens.handlers,
         }
 
     async def _watch(self, socket: OperatorSocket, payload: msgspec.Raw) -> dict[str, Any]:

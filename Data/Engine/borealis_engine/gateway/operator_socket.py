@@ -6,7 +6,7 @@ A browser that does not read loses the oldest events and is told how many; it de
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from borealis_engine.core.feed import Change
 from borealis_engine.gateway.admission import OperatorIdentity
@@ -15,6 +15,7 @@ from borealis_engine.gateway.connection import Connection
 from borealis_engine.gateway.frames import encode_event
 from borealis_engine.gateway.rules import FEED_PERMISSIONS, OF_NO_SITE
 from borealis_engine.operators.permissions import Permission, Principal
+from borealis_engine.screens import Viewer
 from borealis_wire.events import OperatorEvent
 from borealis_wire.limits import MIB
 
@@ -46,9 +47,13 @@ class OperatorSocket:
     address: str = ""
     suspended: bool = False
     watched: set[str] = field(default_factory=set)
+    screens: dict[tuple[str, int], Viewer] = field(default_factory=dict)
+    """What it watches live, by device and monitor."""
     permissions: frozenset[Permission] = field(init=False)
     missed: int = 0
     events: TokenBucket = field(default_factory=lambda: TokenBucket(20.0, 100.0))
+    _acks: dict[int, "asyncio.Future[Any]"] = field(default_factory=dict)
+    _next_ack: int = 1
     _queue: deque[str] = field(default_factory=deque)
     _chars: int = 0
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,6 +80,23 @@ class OperatorSocket:
         self.missed += count
         self._wake.set()
 
+    def expect_ack(self) -> tuple[int, "asyncio.Future[Any]"]:
+        """A number for an event that wants an acknowledgement, and the future that it will complete."""
+        number, self._next_ack = self._next_ack, self._next_ack + 1
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._acks[number] = future
+        return number, future
+
+    def acknowledged(self, number: int) -> None:
+        """The browser has it; numbers that nobody waits for are ignored."""
+        future = self._acks.pop(number, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def forget_acks(self, futures: "list[asyncio.Future[Any]]") -> None:
+        """Nobody waits for these any more."""
+        self._acks = {number: future for number, future in self._acks.items() if future not in futures}
+
     async def next_text(self) -> str:
         """The next event to send, waiting for it: word of what was missed comes first."""
         while self.suspended or not (self._queue or self.missed):
@@ -98,6 +120,8 @@ class OperatorSocket:
             self._queue.clear()
             self._chars = 0
             self.watched.clear()
+            for viewer in self.screens.values():
+                viewer.end("Your rights were changed. Start again.")
             self.offer(encode_event(OperatorEvent.RIGHTS_CHANGED, {}))
         self.identity = identity
         self.permissions = identity.permissions

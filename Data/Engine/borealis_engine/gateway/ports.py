@@ -7,6 +7,7 @@ from borealis_engine.enrolment.standing import Standing
 from borealis_engine.enrolment.tokens import AccessClaims
 from borealis_engine.operators.models import SignedIn
 from borealis_engine.operators.permissions import Principal
+from borealis_engine.screens import FrameHead, Viewer, WatchAsked, WindowList
 from borealis_wire.events import RunContext
 from borealis_wire.messages import JobOutput, JobResult
 
@@ -75,3 +76,28 @@ class KeyStatements(Protocol):
 
     def on_rotated(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Call ``listener`` on the event loop after each rotation."""
+
+
+class Screens(Protocol):
+    """Looks at screens; implemented by ``screens.ScreenService``."""
+
+    async def watch(self, principal: Principal, guid: str, asked: WatchAsked, *, address: str) -> Viewer:
+        """Watch live. Raises ``EngineError``."""
+
+    def leave(self, viewer: Viewer) -> None:
+        """Watch no more; once more does nothing."""
+
+    def picture_arrived(self, guid: str, order_id: str, data: bytes) -> dict[str, str]:
+        """A device sent a picture."""
+
+    def windows_arrived(self, guid: str, found: WindowList) -> dict[str, str]:
+        """A device sent its lists."""
+
+    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes) -> dict[str, str]:
+        """A device sent a frame; waits until somebody has taken it."""
+
+    def ended(self, guid: str, order_id: str, reason: str) -> None:
+        """A device says that a look is over."""
+
+    def session_closed(self, guid: str, context: RunContext) -> None:
+        """A device's socket is gone."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from borealis_engine.operators.permissions import Permission
 from borealis_wire.events import DeviceEvent, OperatorEvent
 from borealis_wire.limits import KIB, MAX_MESSAGE_BYTES, MAX_OUTPUT_CHUNK_BYTES
+from borealis_wire.screen import MAX_FRAME_BYTES, MAX_SCREEN_LIST_BYTES
 
 Sender = Literal["device", "operator"]
 _ESCAPED: Final = 6
@@ -33,6 +34,12 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     DeviceEvent.QUICK_JOB_OUTPUT: EventRule("device", _ESCAPED * MAX_OUTPUT_CHUNK_BYTES + 4 * KIB, droppable=True),
     DeviceEvent.QUICK_JOB_RESULT: EventRule("device", MAX_MESSAGE_BYTES),
     DeviceEvent.COLLECTOR_STATUS: EventRule("device", 64 * KIB, droppable=True),
+    DeviceEvent.AGENT_SCREENSHOT_TASK: EventRule("device", MAX_MESSAGE_BYTES),
+    DeviceEvent.AGENT_WINDOW_LIST: EventRule("device", MAX_SCREEN_LIST_BYTES),
+    DeviceEvent.SCREEN_FRAME: EventRule("device", MAX_FRAME_BYTES + 256 * KIB),
+    DeviceEvent.SCREEN_ENDED: EventRule("device", 4 * KIB),
+    OperatorEvent.WATCH_SCREEN: EventRule("operator", 1 * KIB, permission=Permission.SCREEN_VIEW),
+    OperatorEvent.UNWATCH_SCREEN: EventRule("operator", 1 * KIB, permission=Permission.SCREEN_VIEW),
     OperatorEvent.WATCH_RUN: EventRule("operator", 1 * KIB, permission=Permission.RUNS_READ),
     OperatorEvent.UNWATCH_RUN: EventRule("operator", 1 * KIB, permission=Permission.RUNS_READ),
 }

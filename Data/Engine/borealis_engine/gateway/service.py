@@ -22,13 +22,14 @@ from borealis_engine.gateway.connection import (
 )
 from borealis_engine.gateway.device_door import DeviceDoor
 from borealis_engine.gateway.event_path import EventPath
-from borealis_engine.gateway.frames import encode_event
+from borealis_engine.gateway.frames import ACK, encode_event, encode_packet, read_attached
 from borealis_engine.gateway.handshake import SOCKET_PATHS, read_knock
 from borealis_engine.gateway.operator_door import OperatorDoor
 from borealis_engine.gateway.operator_socket import OperatorSocket
 from borealis_engine.gateway.operators_hall import OperatorsHall
-from borealis_engine.gateway.ports import Devices, Dispatch, KeyStatements, Operators, Runs, Tokens
+from borealis_engine.gateway.ports import Devices, Dispatch, KeyStatements, Operators, Runs, Screens, Tokens
 from borealis_engine.gateway.refusing import Refusals, answer_http
+from borealis_engine.gateway.screen_door import DeviceScreens, OperatorScreens
 from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions
 from borealis_engine.gateway.socket_server import SocketServer
 from borealis_wire.events import EngineEvent, RunContext
@@ -58,6 +59,7 @@ class Gateway:
         dispatcher: Dispatch,
         runs: Runs,
         signing: KeyStatements,
+        screens: Screens,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -68,9 +70,17 @@ class Gateway:
         )
         self._sessions = DeviceSessions()
         self._server = SocketServer(on_connected=self._connected, on_event=self._event, on_ack=self._acknowledged)
-        self._device_door = DeviceDoor(dispatch=dispatcher, keys=signing, server=self._server)
+        self._screens = screens
+        self._operator_screens = OperatorScreens(screens=screens, server=self._server, clock=clock)
+        self._device_door = DeviceDoor(
+            dispatch=dispatcher, keys=signing, server=self._server, screens=DeviceScreens(screens)
+        )
         self._hall = OperatorsHall(clock=clock, feed=feed, admission=self._admission, server=self._server)
-        self._events = EventPath(clock=clock, devices=self._device_door, operators=OperatorDoor(runs=runs))
+        self._events = EventPath(
+            clock=clock,
+            devices=self._device_door,
+            operators=OperatorDoor(runs=runs, screens=self._operator_screens),
+        )
         self._refusals = Refusals()
         self._owners: dict[Connection, DeviceSession | OperatorSocket] = {}
         self._tasks: Supervisor | None = None
@@ -135,16 +145,19 @@ class Gateway:
 
     async def _serve_device(self, scope: Any, session: DeviceSession) -> None:
         self._owners[session.connection] = session
+        session.connection.on_attached = lambda head, data: self._attached(session, head, data)
         older = self._sessions.open(session)
         if older is not None:
             log.info("a newer session took over", guid=session.identity.guid, context=session.identity.context.value)
             older.gone()
+            self._screens.session_closed(*session.key)
             self._cut(older.connection)
         try:
             await self._server.serve(scope, session.connection)
         finally:
             if self._sessions.close(session):
                 self._devices.session_closed(*session.key)
+                self._screens.session_closed(*session.key)
 
     async def _serve_operator(self, scope: Any, socket: OperatorSocket) -> None:
         self._owners[socket.connection] = socket
@@ -152,6 +165,7 @@ class Gateway:
             await self._server.serve(scope, socket.connection)
         finally:
             self._hall.leave(socket)
+            self._operator_screens.leave(socket)
 
     # --- dispatch.ports.DeviceLink
 
@@ -165,19 +179,7 @@ class Gateway:
 
         The caller bounds the wait.
         """
-        session = self._sessions.get(guid, context)
-        if session is None or not session.usable or self._server.waiting(session.address) > MAX_WAITING_TEXTS:
-            return None
-        await self._device_door.tell_keys(session)
-        if not session.usable:
-            return None
-        number, acknowledgement = session.expect_ack()
-        try:
-            await self._server.send(session.address, encode_event(EngineEvent.QUICK_JOB_RUN, payload, number))
-            answer = await acknowledgement
-        finally:
-            session.forget_ack(number)
-        return answer if isinstance(answer, dict) else None
+        return await self._send(EngineEvent.QUICK_JOB_RUN, guid, context, payload)
 
     async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
         """Emit ``quick_job_cancel``; lost where the socket is gone."""
@@ -186,12 +188,38 @@ class Gateway:
             await self._device_door.tell_keys(session)
             await self._server.send(session.address, encode_event(EngineEvent.QUICK_JOB_CANCEL, payload))
 
+    # --- screens.ports.ScreenLink
+
+    async def send_sealed(
+        self, event: str, guid: str, context: RunContext, payload: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Emit an event with an envelope and give the acknowledgement; None where the socket is gone.
+
+        The caller bounds the wait.
+        """
+        return await self._send(event, guid, context, payload)
+
+    async def _send(self, event: str, guid: str, context: RunContext, payload: dict[str, Any]) -> dict[str, Any] | None:
+        session = self._sessions.get(guid, context)
+        if session is None or not session.usable or self._server.waiting(session.address) > MAX_WAITING_TEXTS:
+            return None
+        await self._device_door.tell_keys(session)
+        if not session.usable:
+            return None
+        number, acknowledgement = session.expect_ack()
+        try:
+            await self._server.send(session.address, encode_event(event, payload, number))
+            answer = await acknowledgement
+        finally:
+            session.forget_ack(number)
+        return answer if isinstance(answer, dict) else None
+
     # --- the driver
 
     async def run_loop(self) -> None:
         """Let sockets in and keep them; a supervised task that runs as long as the Engine."""
         async with Supervisor() as tasks:
-            self._tasks = self._device_door.tasks = tasks
+            self._tasks = self._device_door.tasks = self._operator_screens.tasks = tasks
             try:
                 tasks.start("tell operators", self._hall.feed_loop(), vital=True)
                 tasks.start("check operators again", self._hall.check_loop(), vital=True)
@@ -200,14 +228,14 @@ class Gateway:
                     await self._sweep()
             finally:
                 # Without its tasks a socket hears nothing; its owner shall come again to one that does.
-                self._tasks = self._device_door.tasks = None
+                self._tasks = self._device_door.tasks = self._operator_screens.tasks = None
                 for connection in self._owners:
                     connection.closed = True
                 await asyncio.shield(self._cut_all())
 
     async def close(self) -> None:
         """Cut every socket and end the library's own task; for the end of the Engine."""
-        self._tasks = self._device_door.tasks = None
+        self._tasks = self._device_door.tasks = self._operator_screens.tasks = None
         await self._cut_all()
         await self._server.shutdown()
 
@@ -240,10 +268,27 @@ class Gateway:
         owner = self._owners.get(connection)
         return None if owner is None else await self._events.handle(owner, name, payload)
 
+    def _attached(self, session: DeviceSession, head: str, data: bytes) -> None:
+        """An event with bytes beside it, which the library never sees."""
+        if self._tasks is not None and session.address:
+            session.connection.begin_event()
+            self._tasks.start("an event with bytes", self._take_attached(session, head, data))
+
+    async def _take_attached(self, session: DeviceSession, head: str, data: bytes) -> None:
+        try:
+            number, name, payload = read_attached(head)
+            answer = await self._events.handle(session, name, payload, data)
+            if number is not None and session.usable:
+                await self._server.send(session.address, encode_packet(ACK, number, [answer]))
+        finally:
+            session.connection.end_event()
+
     def _acknowledged(self, connection: Connection, number: int, data: Any) -> None:
         owner = self._owners.get(connection)
         if isinstance(owner, DeviceSession):
             owner.acknowledged(number, data)
+        elif owner is not None:
+            owner.acknowledged(number)
 
     def _access_changed(self, guid: str) -> None:
         for session in self._sessions.of_device(guid):
@@ -251,6 +296,7 @@ class Gateway:
                 log.info("cut a session whose device may not connect any more", guid=guid)
                 if self._sessions.close(session):
                     self._devices.session_closed(*session.key)
+                    self._screens.session_closed(*session.key)
                 self._cut(session.connection)
 
     def _keys_rotated(self, _statement: dict[str, Any]) -> None:

@@ -107,6 +107,13 @@ class SocketServer:
             with contextlib.suppress(EngineIOError):  # it closed at this moment
                 await self._server.eio.send_packet(address, Frame(MESSAGE, text))
 
+    async def send_attached(self, address: str, text: str, data: bytes) -> None:
+        """Queue a text and the bytes that belong to it, with nothing between them; lost where the client is gone."""
+        socket = self._server.eio.sockets.get(address)
+        if socket is not None and not socket.closed:
+            socket.queue.put_nowait(Frame(MESSAGE, text))
+            socket.queue.put_nowait(Frame(MESSAGE, data))
+
     async def wait_sent(self, address: str) -> None:
         """Wait until what was queued for a client has been taken up for writing."""
         socket = self._server.eio.sockets.get(address)

@@ -1,7 +1,7 @@
 """Whether a quick job can be run as asked, pure: script, type, context, files, times."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from borealis_engine.core.errors import Invalid, NotFound, TooLarge
 from borealis_engine.jobs import variables
 from borealis_engine.jobs.models import FileUpload, LaunchRequest
+from borealis_engine.jobs.playbooks import options_of
 from borealis_engine.jobs.ports import StoredScript
 from borealis_wire import base64s
 from borealis_wire.envelope import SIGNED_START
@@ -20,10 +21,10 @@ from borealis_wire.limits import (
     MAX_SCRIPT_BYTES,
 )
 from borealis_wire.orders import safe_file_name, script_digest
+from borealis_wire.playbooks import PlaybookOptions
 from borealis_wire.refusal import Refused
 
-QUICK_TYPES: Final = frozenset(ScriptType) - {ScriptType.ANSIBLE}
-_UNIX_LINES: Final = frozenset({ScriptType.BASH, ScriptType.PYTHON})
+_UNIX_LINES: Final = frozenset({ScriptType.BASH, ScriptType.PYTHON, ScriptType.ANSIBLE})
 _RUN_MODES: Final = {
     "": RunContext.SYSTEM,
     "system": RunContext.SYSTEM,
@@ -49,6 +50,8 @@ class CheckedJob:
     files: tuple[dict[str, Any], ...]
     assembly_guid: str | None = None
     assembly_version: int | None = None
+    playbook: PlaybookOptions | None = None
+    vault_password: str = field(default="", repr=False)
 
 
 def fill_in(request: LaunchRequest, stored: StoredScript) -> LaunchRequest:
@@ -83,7 +86,7 @@ def check(request: LaunchRequest) -> CheckedJob:
     Raises:
         Invalid: ``missing_targets``, ``missing_script``, ``unsupported_script_type``, ``invalid_script``,
             ``invalid_context``, ``invalid_file``, ``invalid_variable``, ``credential_unsupported``,
-            ``invalid_environment``, ``admin_mode_unsupported``.
+            ``invalid_environment``, ``admin_mode_unsupported``, ``invalid_playbook``, ``invalid_vault_password``.
         NotFound: ``script_not_found``: a path of a script, as upstream once had them; there are none.
         TooLarge: ``script_too_large``, ``files_too_large``.
     """
@@ -97,12 +100,13 @@ def check(request: LaunchRequest) -> CheckedJob:
     script = _script(request, script_type)
     merged = variables.merge(request.variables, request.variable_values)
     timeout = request.timeout_seconds
+    context = _context(request)
     return CheckedJob(
         script=script,
         script_type=script_type,
         script_name=request.script_name.strip() or f"{script_type.value} script",
         script_sha256=script_digest(script),
-        context=_context(request),
+        context=context,
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout,
         lifetime_seconds=request.expires_in_seconds or DEFAULT_JOB_LIFETIME_SECONDS,
         variables=merged,
@@ -110,18 +114,20 @@ def check(request: LaunchRequest) -> CheckedJob:
         files=_files(request.files),
         assembly_guid=request.assembly_guid or None,
         assembly_version=request.assembly_version if request.assembly_guid else None,
+        playbook=options_of(script_type, context, request.playbook, request.vault_password),
+        vault_password=request.vault_password,
     )
 
 
 def _type(text: str) -> ScriptType:
+    known = frozenset(ScriptType) - {ScriptType.REMOTE_DESKTOP}
     try:
-        script_type = ScriptType(text.strip().lower())
-    except ValueError:
-        script_type = ScriptType.ANSIBLE
-    if script_type not in QUICK_TYPES:
-        known = ", ".join(sorted(kind.value for kind in QUICK_TYPES))
-        raise Invalid("unsupported_script_type", f"script_type is one of {known}.")
-    return script_type
+        found = ScriptType(text.strip().lower())
+        if found in known:
+            return found
+        raise ValueError(text)
+    except ValueError as error:
+        raise Invalid("unsupported_script_type", f"script_type is one of {', '.join(sorted(known))}.") from error
 
 
 def _context(request: LaunchRequest) -> RunContext:

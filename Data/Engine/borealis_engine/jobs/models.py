@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from borealis_engine.jobs.playbooks import PlaybookRequest
 from borealis_wire.limits import (
     HOSTNAME_MAX,
     MAX_ENVIRONMENT_ENTRIES,
@@ -37,7 +38,8 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     script, its newest version unless ``assembly_version`` says another; one of the three. ``variable_values`` fill
     the variables that a stored script declares; ``timeout_seconds`` wins over the script's own. Targets
     add up: hostnames, GUIDs, sites (ids or names), or ``all``. ``run_mode`` is upstream's word for ``context``.
-    ``admin_user`` and ``admin_pass`` are upstream's and refused when filled.
+    ``admin_user`` and ``admin_pass`` are upstream's and refused when filled. ``playbook`` and ``vault_password`` are
+    of script type ``ansible``; the password is sealed for each device, kept nowhere else, and never given out again.
     """
 
     script_content: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES)] | None = None
@@ -61,6 +63,8 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     files: Annotated[list[FileUpload], Meta(max_length=MAX_FILES)] = msgspec.field(default_factory=list)
     timeout_seconds: Annotated[int, Meta(ge=0, le=MAX_TIMEOUT_SECONDS)] | None = None
     expires_in_seconds: Annotated[float, Meta(gt=0, le=MAX_JOB_LIFETIME_SECONDS)] | None = None
+    playbook: PlaybookRequest | None = None
+    vault_password: Annotated[str, Meta(max_length=8192)] = ""
     admin_user: Annotated[str, Meta(max_length=256)] = ""
     admin_pass: Annotated[str, Meta(max_length=256)] = ""
 

@@ -25,6 +25,10 @@ class Target(Protocol):
     def status(self) -> str:
         """``active``, ``quarantined``, ``revoked`` or ``decommissioned``."""
 
+    @property
+    def public_key_spki(self) -> bytes:
+        """Its key, which secrets are sealed for."""
+
 
 class Targets(Protocol):
     """Finds devices within an operator's sites; implemented by ``devices.DeviceService``."""

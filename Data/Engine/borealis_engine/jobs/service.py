@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,6 +19,7 @@ from borealis_engine.core.log import get_logger
 from borealis_engine.dispatch import Dispatcher
 from borealis_engine.jobs.checks import CheckedJob, check, fill_in
 from borealis_engine.jobs.models import MAX_TARGETS, Launched, LaunchedRun, LaunchRequest
+from borealis_engine.jobs.playbooks import secrets_for
 from borealis_engine.jobs.ports import Scripts, Target, Targets
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.signing import SigningService
@@ -27,6 +28,7 @@ from borealis_wire.envelope import JOB_TYPE
 from borealis_wire.events import ScriptType
 from borealis_wire.limits import MAX_ENVELOPE_PAYLOAD_BYTES
 from borealis_wire.orders import FileDigest, JobOrder
+from borealis_wire.playbooks import parse_options
 
 SEAL_ON_LOOP: Final = 32
 """Up to so many runs are sealed on the event loop (50 microseconds each); more in a worker thread."""
@@ -61,10 +63,13 @@ class JobService:
         self._scripts = scripts
         self.history = ActivityHistory(db=db, activity=activity, clock=clock)
 
-    async def launch(self, principal: Principal, request: LaunchRequest, *, address: str = "") -> Launched:
+    async def launch(
+        self, principal: Principal, request: LaunchRequest, *, address: str = "", job: CheckedJob | None = None
+    ) -> Launched:
         """Start a job on all its targets, or on none.
 
         Answers as soon as job, runs, sealed orders and audit entries are on disk; what follows is in the runs.
+        ``job``: an order that the Engine itself made, in place of the request's script; the request names the targets.
 
         Raises:
             Invalid, NotFound, Forbidden, TooLarge: see ``checks.check``, ``checks.fill_in``, ``devices.targets`` and
@@ -74,14 +79,16 @@ class JobService:
         if request.assembly_guid:
             wanted = request.assembly_guid, request.assembly_version
             request = fill_in(request, await self._scripts.script_to_run(principal, *wanted))
-        job = check(request)
+        job = job or check(request)
         targets = await self._targets(principal, request)
         first = await self._activity.take_numbers(len(targets))
         content, runs = self._build(principal, job, targets, first)
+        keys = {target.guid: target.public_key_spki for target in targets} if job.vault_password else {}
+        secrets = partial(secrets_for, job.vault_password, keys)
         if len(runs) <= SEAL_ON_LOOP:
-            self._seal(content, runs)
+            self._seal(content, runs, secrets)
         else:
-            await asyncio.to_thread(self._seal, content, runs)
+            await asyncio.to_thread(self._seal, content, runs, secrets)
         now = content.created_at
         for run in runs:  # written ahead: these leave at once, so no second commit is needed before they do
             run.sent_at = now if self._dispatcher.reachable(run.guid, run.context) else None
@@ -187,6 +194,7 @@ class JobService:
             files=job.files,
             assembly_guid=job.assembly_guid,
             assembly_version=job.assembly_version,
+            playbook=job.playbook.to_json() if job.playbook is not None else None,
         )
         runs = [
             LiveRun(
@@ -205,10 +213,10 @@ class JobService:
         ]
         return content, runs
 
-    def _seal(self, content: JobContent, runs: Sequence[LiveRun]) -> None:
+    def _seal(self, content: JobContent, runs: Sequence[LiveRun], secrets: Callable[[str], Mapping[str, str]]) -> None:
         files = tuple(FileDigest(file["file_name"], file["sha256"], file["size"]) for file in content.files)
         for run in runs:
-            payload = order_of(content, run, files).to_payload()
+            payload = order_of(content, run, files, secrets(run.guid)).to_payload()
             if len(payload) > MAX_ENVELOPE_PAYLOAD_BYTES:
                 raise TooLarge(
                     "job_too_large",
@@ -217,7 +225,7 @@ class JobService:
             run.envelope = self._signing.seal(JOB_TYPE, payload)
 
 
-def order_of(content: JobContent, run: LiveRun, files: tuple[FileDigest, ...]) -> JobOrder:
+def order_of(content: JobContent, run: LiveRun, files: tuple[FileDigest, ...], secrets: Mapping[str, str]) -> JobOrder:
     """What is sealed for one run: everything that the device will act on."""
     return JobOrder(
         job_id=run.id,
@@ -232,6 +240,8 @@ def order_of(content: JobContent, run: LiveRun, files: tuple[FileDigest, ...]) -
         files=files,
         environment=content.environment,
         variables=content.variables,
+        playbook=parse_options(content.playbook) if content.playbook is not None else None,
+        secrets=secrets,
     )
 
 

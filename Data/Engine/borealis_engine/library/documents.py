@@ -30,7 +30,7 @@ from borealis_wire.limits import (
     MAX_TIMEOUT_SECONDS,
 )
 
-SCRIPT_TYPES: Final = frozenset(ScriptType) - {ScriptType.ANSIBLE}
+SCRIPT_TYPES: Final = frozenset(ScriptType) - {ScriptType.ANSIBLE, ScriptType.REMOTE_DESKTOP}
 _ALIASES: Final = {
     "type": ("type", "script_type"),
     "timeout_seconds": ("timeout_seconds", "timeout"),

@@ -343,7 +343,7 @@ class ScriptLibrary:
 
         Raises:
             Forbidden: ``forbidden``: the caller may not read scripts.
-            Invalid: ``unsupported_script_type`` for what is no script.
+            Invalid: ``unsupported_script_type`` for a workflow.
             NotFound: ``script_not_found``, ``version_not_found``.
         """
         if not principal.may(Permission.SCRIPTS_READ):
@@ -355,8 +355,8 @@ class ScriptLibrary:
             return row, found, document
 
         row, found, document = await self._db.read(work)
-        if row.kind is not Kind.SCRIPT:
-            raise Invalid("unsupported_script_type", f"{found.display_name!r} is no script; this cannot be run so.")
+        if row.kind is Kind.WORKFLOW:
+            raise Invalid("unsupported_script_type", f"{found.display_name!r} is a workflow; those are kept, not run.")
         return ScriptToRun(
             guid=row.guid,
             version=found.version,

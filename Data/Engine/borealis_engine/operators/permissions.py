@@ -23,6 +23,8 @@ class Permission(StrEnum):
     ENROLMENT_DECIDE = "enrolment.decide"
     RUNS_READ = "runs.read"
     RUNS_START = "runs.start"
+    SCREEN_VIEW = "screen.view"
+    """To look at the screens of signed-in users."""
     SCRIPTS_READ = "scripts.read"
     SCRIPTS_EDIT = "scripts.edit"
     SITES_READ = "sites.read"
@@ -48,6 +50,7 @@ _VIEWER: Final = frozenset(
 _OPERATOR: Final = _VIEWER | {
     Permission.DEVICES_EDIT,
     Permission.RUNS_START,
+    Permission.SCREEN_VIEW,
     Permission.ENROLMENT_DECIDE,
     Permission.SCRIPTS_EDIT,
 }

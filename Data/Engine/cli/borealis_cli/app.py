@@ -8,10 +8,12 @@ import typer
 from typer.main import get_command
 
 from borealis_cli import (
+    desktop_commands,
     device_commands,
     enrolment_commands,
     people_commands,
     run_commands,
+    screen_commands,
     server_commands,
     session_commands,
     site_commands,
@@ -50,6 +52,8 @@ def build() -> typer.Typer:
             {
                 "devices": devices.list_devices,
                 "device": devices.show_device,
+                "screen": screen_commands.screen,
+                "screenshot": screen_commands.screenshot,
                 "rename": devices.rename,
                 "describe": devices.describe,
                 "move": devices.move,
@@ -78,6 +82,7 @@ def build() -> typer.Typer:
     for panel, commands in panels:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
+    app.add_typer(desktop_commands.rdp, name="rdp", rich_help_panel=_DEVICES)
     app.add_typer(enrolment_commands.codes, name="codes", rich_help_panel=_ENROLMENT)
     app.add_typer(site_commands.sites, name="sites", rich_help_panel=_PEOPLE)
     app.add_typer(people_commands.users, name="users", rich_help_panel=_PEOPLE)

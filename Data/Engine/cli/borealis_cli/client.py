@@ -93,16 +93,26 @@ class EngineClient:
                     raise
             self._sleep(backoff.next_delay(random.Random()))  # noqa: S311  spreads load, guards nothing
 
+    def post_for_bytes(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """Do something whose answer is no JSON. Raises as :meth:`get`."""
+        answer = self._answer("POST", path, json=dict(body))
+        if answer.status_code >= 400 or answer.headers.get("content-type", "").startswith("application/json"):
+            _read(answer, self.target.url)
+            raise Unreachable(f"What answers at {self.target.url} is no Borealis Engine of this version.")
+        return answer.content
+
     def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """One request; ``options`` as httpx takes them. Raises as :meth:`get`."""
+        return _read(self._answer(method, path, **options), self.target.url)
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         url = self.target.url
         try:
-            answer = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx.TimeoutException as error:
             raise Unreachable(f"The Engine at {url} did not answer in time. Try again.") from error
         except httpx.TransportError as error:
             raise Unreachable(_why(error, url)) from error
-        return _read(answer, url)
 
     @property
     def cookies(self) -> httpx.Cookies:

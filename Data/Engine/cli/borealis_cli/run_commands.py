@@ -6,15 +6,22 @@ from typing import Annotated, Any, Final
 import typer
 
 from borealis_cli.client import EngineClient, segment
-from borealis_cli.errors import FAILED
+from borealis_cli.errors import FAILED, USAGE, CliError
 from borealis_cli.follow import Printer, follow_all, wait_for_all
 from borealis_cli.lookups import find_device
 from borealis_cli.options import Json, engine, print_json, surroundings
-from borealis_cli.run_request import TYPES, RunOptions, build_request
+from borealis_cli.run_request import (
+    TYPES,
+    PlaybookSwitches,
+    RunOptions,
+    build_request,
+    playbook_named,
+    vault_password_of,
+)
 from borealis_cli.surroundings import Surroundings
 from borealis_cli.tables import show_facts, show_table
 from borealis_cli.text import TerminalFilter, ago, clean, moment, plural, spell_duration
-from borealis_wire.events import RunStatus
+from borealis_wire.events import RunStatus, ScriptType
 
 SHOWN: Final = (
     "device",
@@ -33,7 +40,7 @@ SHOWN: Final = (
 
 def run(
     ctx: typer.Context,
-    script: Annotated[str | None, typer.Argument(metavar="SCRIPT", help="What to run.")] = None,
+    script: Annotated[str | None, typer.Argument(metavar="SCRIPT", help="What to run; a playbook's file.")] = None,
     *,
     device: Annotated[
         list[str] | None, typer.Option("--device", "-d", help="Hostname or GUID; again for more.")
@@ -49,11 +56,23 @@ def run(
         list[Path] | None, typer.Option("--attach", help="A file for the script's folder; again for more.")
     ] = None,
     file: Annotated[str, typer.Option("--file", "-f", help="The script is in this file; - for standard input.")] = "",
+    check: Annotated[bool, typer.Option("--check", help="Playbooks: say what would change, change nothing.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Playbooks: show what changes in files.")] = False,
+    tags: Annotated[list[str] | None, typer.Option("--tags", help="Playbooks: only these, by comma.")] = None,
+    skip_tags: Annotated[list[str] | None, typer.Option("--skip-tags", help="Playbooks: not these, by comma.")] = None,
+    limit: Annotated[str, typer.Option("--limit", help="Playbooks: only hosts of this pattern.")] = "",
+    ask_vault_password: Annotated[
+        bool, typer.Option("--ask-vault-pass", help="Playbooks: ask for the vault password.")
+    ] = False,
+    vault_password_file: Annotated[
+        Path | None, typer.Option("--vault-password-file", help="Playbooks: its first line is the vault password.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, with live output.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a script on devices. With --wait the exit status is 0 only if every run ended in Success."""
+    """Run a script or playbook on devices. With --wait the exit status is 0 only if every run ended in Success."""
     around = surroundings(ctx)
+    script, file = playbook_named(script_type, script, file)
     body = build_request(
         RunOptions(
             devices=device or (),
@@ -67,6 +86,14 @@ def run(
             attached=attach or (),
             file=file,
             script=script,
+            playbook=PlaybookSwitches(
+                check=check,
+                diff=diff,
+                tags=tags or (),
+                skip_tags=skip_tags or (),
+                limit=limit,
+                vault_password=_vault_password(around, ask_vault_password, vault_password_file),
+            ),
         ),
         around.stdin,
     )
@@ -97,7 +124,10 @@ def activity(
     around = surroundings(ctx)
     with engine(ctx) as client:
         if run_id:
-            _show_run(around, client.get(f"/api/runs/{segment(run_id)}"), as_json)
+            one = client.get(f"/api/runs/{segment(run_id)}")
+            _show_run(around, one, as_json)
+            if one["script_type"] == ScriptType.ANSIBLE and not as_json:
+                _show_recap(around, client, run_id)
             return
         guid = find_device(client, device)["guid"] if device else ""
         with_output = as_json and bool(device)
@@ -143,6 +173,14 @@ def cancel(
         around.say("Cancelled before it left the Engine; nothing was executed.")
     else:
         around.say("The device is told to end it.")
+
+
+def _vault_password(around: Surroundings, ask: bool, file: Path | None) -> str:
+    if ask and file is not None:
+        raise CliError("Say --ask-vault-pass or --vault-password-file, one of the two.", USAGE)
+    if file is not None:
+        return vault_password_of(file)
+    return around.read_secret("Vault password: ") if ask else ""
 
 
 def _wait(
@@ -226,6 +264,30 @@ def _show_run(around: Surroundings, one: dict[str, Any], as_json: bool) -> None:
             shown = harmless.feed(text) + harmless.end() if around.stdout.isatty() else text
             around.say(f"\n--- {stream}")
             around.stdout.write(shown if shown.endswith("\n") else shown + "\n")
+
+
+def _show_recap(around: Surroundings, client: EngineClient, run_id: str) -> None:
+    try:
+        recap = client.get(f"/api/runs/{segment(run_id)}/recap")["recap_json"]
+    except CliError:
+        return  # it goes on, or its end brought none
+    around.say("")
+    show_table(
+        around.out,
+        ["Task", "Host", "Result", "Took", "Message"],
+        [
+            [
+                task["name"],
+                result["host"],
+                f"{result['result']}, ignored" if result["ignored"] else result["result"],
+                "" if result["seconds"] is None else spell_duration(result["seconds"]),
+                result["message"],
+            ]
+            for task in recap["tasks"]
+            for result in task["results"]
+        ],
+        empty="No task ran.",
+    )
 
 
 def _took(one: dict[str, Any]) -> str:

@@ -12,8 +12,33 @@ from borealis_cli.text import clean, parse_duration
 from borealis_wire.events import RunContext, ScriptType
 from borealis_wire.limits import MAX_SCRIPT_BYTES
 
-TYPES: Final = tuple(kind.value for kind in ScriptType if kind is not ScriptType.ANSIBLE)
-_BY_SUFFIX: Final = {".sh": "bash", ".bash": "bash", ".py": "python", ".ps1": "powershell", ".bat": "batch"}
+TYPES: Final = tuple(kind.value for kind in ScriptType if kind is not ScriptType.REMOTE_DESKTOP)
+_BY_SUFFIX: Final = {
+    ".sh": "bash",
+    ".bash": "bash",
+    ".py": "python",
+    ".ps1": "powershell",
+    ".bat": "batch",
+    ".yml": "ansible",
+    ".yaml": "ansible",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybookSwitches:
+    """What was typed about a playbook; ``tags`` and ``skip_tags`` may hold several each, by comma."""
+
+    check: bool = False
+    diff: bool = False
+    tags: Sequence[str] = ()
+    skip_tags: Sequence[str] = ()
+    limit: str = ""
+    vault_password: str = field(default="", repr=False)
+
+    @property
+    def said(self) -> bool:
+        """Whether there is anything."""
+        return self != PlaybookSwitches()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,7 @@ class RunOptions:
     attached: Sequence[Path] = field(default_factory=tuple)
     file: str = ""
     script: str | None = None
+    playbook: PlaybookSwitches = PlaybookSwitches()
 
 
 def build_request(options: RunOptions, stdin: TextIO) -> dict[str, Any]:
@@ -50,6 +76,7 @@ def build_request(options: RunOptions, stdin: TextIO) -> dict[str, Any]:
         "script_type": _type(options),
         "context": options.context,
     }
+    body |= _playbook(options.playbook, body["script_type"])
     if options.everywhere:
         body["all"] = True
     guids = [name.strip().strip("{}").upper() for name in options.devices if is_guid(name)]
@@ -67,6 +94,48 @@ def build_request(options: RunOptions, stdin: TextIO) -> dict[str, Any]:
     if options.attached:
         body["files"] = [_attachment(path) for path in options.attached]
     return body
+
+
+def playbook_named(script_type: str, script: str | None, file: str) -> tuple[str | None, str]:
+    """Script and file as meant: a playbook is named on the command line, never written there."""
+    if script_type == ScriptType.ANSIBLE and script is not None and not file and "\n" not in script:
+        return None, script
+    return script, file
+
+
+def _playbook(switches: PlaybookSwitches, script_type: str) -> dict[str, Any]:
+    if not switches.said:
+        return {}
+    if script_type != ScriptType.ANSIBLE:
+        raise CliError("--check, --diff, --tags, --skip-tags, --limit and vault passwords are for playbooks.", USAGE)
+    body: dict[str, Any] = {
+        "playbook": {
+            "check": switches.check,
+            "diff": switches.diff,
+            "tags": _listed(switches.tags),
+            "skip_tags": _listed(switches.skip_tags),
+            "limit": switches.limit,
+        }
+    }
+    if switches.vault_password:
+        body["vault_password"] = switches.vault_password
+    return body
+
+
+def _listed(given: Sequence[str]) -> list[str]:
+    return [tag.strip() for text in given for tag in text.split(",") if tag.strip()]
+
+
+def vault_password_of(path: Path) -> str:
+    """The first line of a vault password file.
+
+    Raises:
+        CliError: it cannot be read, or is empty.
+    """
+    lines = _read(path).decode("utf-8", "replace").splitlines()
+    if not lines or not lines[0]:
+        raise CliError(f"{clean(str(path))} holds no password.", USAGE)
+    return lines[0]
 
 
 def _script(options: RunOptions, stdin: TextIO) -> str:
@@ -112,4 +181,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CliError(f"{clean(path)} cannot be read: {error.strerror}.", USAGE) from error
+        raise CliError(f"{clean(str(path))} cannot be read: {error.strerror}.", USAGE) from error

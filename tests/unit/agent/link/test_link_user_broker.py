@@ -17,10 +17,12 @@ from borealis_agent.link import UserBroker, UserDoor
 from borealis_agent.link.user_broker import is_person
 from borealis_agent.link.user_door import BrokerUnavailable
 from borealis_base.tasks import Supervisor
+from borealis_wire.envelope import SCREEN_TYPE, seal
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.keys import SigningKey
 from borealis_wire.orders import JobOrder
 from borealis_wire.refusal import Refused
+from borealis_wire.screen import ScreenAction, ScreenOrder
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="needs SO_PEERCRED")
 ME = os.geteuid()
@@ -57,7 +59,7 @@ class Broker:
         self.path = folder / "user-broker.sock"
         self.lender = Lender()
         self.may_enter: Callable[[int], bool] = lambda _uid: True
-        self.claimed: list[JobOrder] = []
+        self.claimed: list[JobOrder | ScreenOrder] = []
         self.broker = UserBroker(
             self.path,
             lender=self.lender,
@@ -71,7 +73,7 @@ class Broker:
     def _may_enter(self, uid: int) -> bool:
         return self.may_enter(uid)
 
-    async def _claim(self, order: JobOrder) -> None:
+    async def _claim(self, order: JobOrder | ScreenOrder) -> None:
         if any(known.run_id == order.run_id for known in self.claimed):
             raise Refused(RefusalCode.REPLAYED, "begun before")
         self.claimed.append(order)
@@ -210,3 +212,22 @@ def test_rejects_root_services_and_nobody_as_people() -> None:
     assert not is_person(65534)
     assert not is_person(-1)
     assert not is_person(54321)
+
+
+async def test_rejects_second_claim_of_a_look_at_the_screen(broker: Broker) -> None:
+    look = ScreenOrder(
+        order_id="look-1",
+        device_guid=GUID,
+        context=RunContext.INTERACTIVE,
+        action=ScreenAction.PICTURE,
+        issued_at=DEFAULT_NOW,
+        expires_at=DEFAULT_NOW + 60,
+    )
+    envelope = seal(SCREEN_TYPE, look.to_payload(), ENGINE_KEY)
+    door = broker.door()
+    await door.claim(envelope)
+    with pytest.raises(Refused) as refused:
+        await door.claim(envelope)
+    assert refused.value.code is RefusalCode.REPLAYED
+    assert [known.run_id for known in broker.claimed] == ["look-1"]
+    await door.close()

@@ -2,82 +2,15 @@
 
 import asyncio
 import logging
-import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.fakes.fake_http import FakeHttp
-from tests.fakes.intake_world import FakeDoor
 from tests.fakes.jobs import make_job
+from tests.fakes.role_stage import Stage
 
-from borealis_agent.core.paths import AgentPaths
-from borealis_agent.role_api import JobOutcome, OutputSink, VerifiedJob
-from borealis_agent.roles import RoleSupervisor, RoleWorld
 from borealis_base.tasks import Supervisor
-from borealis_wire.events import RunContext, RunStatus, ScriptType
-
-
-class Config:
-    """Implements ``role_api.ConfigPort``."""
-
-    def __init__(self) -> None:
-        self.data: dict[str, Any] = {}
-
-    def _write(self) -> None:
-        self.data["written"] = True
-
-    def watch(self) -> bool:
-        return False
-
-
-class Execution:
-    """Implements ``role_api.ExecutionPort``."""
-
-    def interpreter_for(self, script_type: ScriptType) -> list[str]:
-        return [script_type.value]
-
-    async def run(self, job: VerifiedJob, output: OutputSink) -> JobOutcome:
-        await output("stdout", "live")
-        return JobOutcome(RunStatus.SUCCESS, 0, job.script.decode(), "", 1, 2)
-
-
-class Stage:
-    """A folder of role files and a supervisor over them."""
-
-    def __init__(self, root: Path, tasks: Supervisor, context: RunContext = RunContext.SYSTEM) -> None:
-        self.folder = root / "Roles"
-        self.folder.mkdir(exist_ok=True)
-        self.door, self.http, self.config = FakeDoor(), FakeHttp(), Config()
-        self.told: list[Any] = []
-        self.paths = AgentPaths(root / "Agent")
-        self.roles = RoleSupervisor(
-            RoleWorld(
-                folder=self.folder,
-                context=context,
-                agent_id=lambda: "HOST_GUID_SYSTEM",
-                config=self.config,
-                execution=Execution(),
-                http=self.http,
-                paths=self.paths,
-                door=lambda: self.door,
-                told=self._tell,
-                tasks=tasks,
-                extra={"agent_build_id": "b1"},
-            )
-        )
-
-    def _tell(self, payload: Any) -> bool:
-        self.told.append(payload)
-        return bool(payload.get("mine"))
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(textwrap.dedent(text))
-
-    def state(self, name: str) -> str:
-        health = self.roles.health.state(name)
-        return health.state if health else "absent"
+from borealis_wire.events import ScriptType
 
 
 @pytest.fixture
@@ -189,9 +122,21 @@ BROKEN: dict[str, tuple[str, str]] = {
     "bad_context": ("ROLE_NAME = 'bad_context'\nROLE_CONTEXTS = ['root']\nclass Role:\n    pass", "inspect"),
     "bad_name": ("ROLE_NAME = 7\nclass Role:\n    pass", "inspect"),
     "nul": ("ROLE_NAME = 'nul'\nclass Role: pass\n\0", "inspect"),
+    "dots": ("ROLE_NAME = '...'\nclass Role: pass", "inspect"),
+    "long": ("ROLE_NAME = 'x' * 65\nclass Role: pass", "load"),
+    "interrupts": ("ROLE_NAME = 'interrupts'\nclass Role: pass\nraise KeyboardInterrupt", "load"),
     "imports": ("import does_not_exist\nROLE_NAME = 'imports'\nclass Role:\n    pass", "load"),
     "exits": ("import sys\nROLE_NAME = 'exits'\nclass Role:\n    pass\nsys.exit(3)", "load"),
     "ctor": ("ROLE_NAME = 'ctor'\nclass Role:\n    def __init__(self, ctx):\n        raise ValueError('no')", "bind"),
+    "ctor_exits": (
+        "import sys\nROLE_NAME = 'c'\nclass Role:\n    def __init__(self, ctx):\n        sys.exit()",
+        "bind",
+    ),
+    "register_exits": (
+        "import sys\nROLE_NAME = 'r'\nclass Role:\n    def __init__(self, ctx): pass\n"
+        "    async def register_events(self):\n        sys.exit(4)",
+        "register_events",
+    ),
     "args": ("ROLE_NAME = 'args'\nclass Role:\n    pass", "bind"),
     "events": (
         "ROLE_NAME = 'events'\nclass Role:\n    def __init__(self, ctx):\n        ctx.sio.on('x', print)\n"

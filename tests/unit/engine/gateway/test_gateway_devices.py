@@ -148,7 +148,7 @@ async def test_rejects_oversized_events(world: World) -> None:
     client = await world.device()
     for event in ("connect_agent", "request_config", "quick_job_output", "collector_status"):
         assert (await client.call(event, {"x": "y" * 300_000}, timeout=5))["error"] == "too_large"
-    assert (await client.call("agent_screenshot_task", {}, timeout=5))["error"] == "unknown_event"
+    assert (await client.call("vpn_shell_output", {}, timeout=5))["error"] == "unknown_event"
 
 
 async def test_acknowledgements_come_while_results_wait_for_the_disk(world: World) -> None:

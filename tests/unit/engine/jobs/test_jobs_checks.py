@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from borealis_engine.core.errors import EngineError, Invalid, NotFound, TooLarge
-from borealis_engine.jobs import FileUpload, LaunchRequest
+from borealis_engine.jobs import FileUpload, LaunchRequest, PlaybookRequest
 from borealis_engine.jobs.checks import check
 from borealis_engine.jobs.variables import environment_of, merge
 from borealis_wire.events import RunContext, ScriptType
@@ -45,7 +45,12 @@ def test_a_script_saved_on_windows_runs_on_unix() -> None:
         ({"script_content": "\ud800"}, "invalid_script"),
         ({"script_content": "DSSEv1 32 application/vnd.borealis.job+json 2 {}"}, "invalid_script"),
         ({"script_type": "perl"}, "unsupported_script_type"),
-        ({"script_type": "ansible"}, "unsupported_script_type"),
+        ({"script_type": "ansible", "context": "interactive"}, "invalid_context"),
+        ({"playbook": PlaybookRequest(check=True)}, "invalid_playbook"),
+        ({"vault_password": "x"}, "invalid_playbook"),
+        ({"script_type": "ansible", "playbook": PlaybookRequest(tags=["--limit"])}, "invalid_playbook"),
+        ({"script_type": "ansible", "playbook": PlaybookRequest(limit="@/etc/shadow")}, "invalid_playbook"),
+        ({"script_type": "ansible", "vault_password": "two\nlines"}, "invalid_vault_password"),
         ({"context": "root"}, "invalid_context"),
         ({"context": "system", "run_mode": "current_user"}, "invalid_context"),
         ({"run_mode": "admin"}, "admin_mode_unsupported"),

@@ -296,6 +296,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ansible/quick_run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AnsibleQuickRun
+         * @description Start a playbook on devices: as ``/api/scripts/quick_run`` with ``script_type`` ``ansible``.
+         *
+         *     Access: an operator with the permission `runs.start`.
+         */
+        post: operations["ansible_quick_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ansible/recaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRecaps
+         * @description Recaps of playbooks, newest first.
+         *
+         *     Access: an operator with the permission `runs.read`.
+         */
+        get: operations["list_recaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/assemblies": {
         parameters: {
             query?: never;
@@ -1188,6 +1232,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/devices/{guid}/remote_desktop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetRemoteDesktop
+         * @description Whether a device is ready for remote desktop, as it last said itself.
+         *
+         *     Access: an operator with the permission `devices.read`.
+         */
+        get: operations["get_remote_desktop"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{guid}/remote_desktop/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * LookAtRemoteDesktop
+         * @description Have the device look again now; by itself it does every five minutes.
+         *
+         *     Access: an operator with the permission `runs.start`.
+         */
+        post: operations["look_at_remote_desktop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{guid}/remote_desktop/prepare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * PrepareRemoteDesktop
+         * @description Install and start what remote desktop needs. Each change is on record there; the run says what was done.
+         *
+         *     Access: an operator with the permission `runs.start`.
+         */
+        post: operations["prepare_remote_desktop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{guid}/remote_desktop/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * UndoRemoteDesktop
+         * @description Restore what was before the device was prepared.
+         *
+         *     Access: an operator with the permission `runs.start`.
+         */
+        post: operations["undo_remote_desktop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices/{guid}/revoke": {
         parameters: {
             query?: never;
@@ -1204,6 +1336,72 @@ export interface paths {
          *     Access: an operator with the permission `devices.revoke`.
          */
         post: operations["revoke_device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{guid}/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetScreen
+         * @description Whether there is a screen to look at, and who watches it. Asks the device for nothing.
+         *
+         *     Access: an operator with the permission `screen.view`.
+         */
+        get: operations["get_screen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{guid}/screen/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ListScreen
+         * @description The monitors and windows of the signed-in user. What windows are called is private: who asked is on record.
+         *
+         *     Access: an operator with the permission `screen.view`.
+         */
+        post: operations["list_screen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{guid}/screenshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * TakeScreenshot
+         * @description A picture of the signed-in user's screen, in the format that was asked for. Nothing of it is stored.
+         *
+         *     Access: an operator with the permission `screen.view`.
+         */
+        post: operations["take_screenshot"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1356,6 +1554,28 @@ export interface paths {
          *     Access: an operator with the permission `runs.read`.
          */
         get: operations["get_output"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{run_id}/recap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetRecap
+         * @description What became of a playbook's tasks; there once the run is over.
+         *
+         *     Access: an operator with the permission `runs.read`.
+         */
+        get: operations["get_recap"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2259,6 +2479,85 @@ export interface components {
             description: string;
         };
         /**
+         * DesktopOrdered
+         * @description The order is on its way; how it goes is in the run.
+         */
+        DesktopOrdered: {
+            job_id: string;
+            run: components["schemas"]["LaunchedRun"];
+        };
+        /**
+         * DesktopPreparation
+         * @description ``open_network``: let other machines connect: listen on every address, and open the device's firewall.
+         */
+        DesktopPreparation: {
+            /** @default false */
+            open_network: boolean;
+        };
+        /**
+         * DesktopReport
+         * @description What a device says of its remote desktop. ``reach``: from where somebody could connect, by its addresses.
+         *
+         *     ``changes``: what was changed there by our orders, which ``undo`` takes back. ``looked_at``: Unix seconds.
+         */
+        DesktopReport: {
+            /** @default false */
+            can_prepare: boolean;
+            /** @default  */
+            cannot_prepare: string;
+            /** @default  */
+            certificate: string;
+            /** @default [] */
+            changes: string[];
+            /** @default  */
+            encryption: string;
+            /** @default  */
+            firewall: string;
+            /** @default null */
+            firewall_open: boolean | null;
+            /** @default false */
+            installed: boolean;
+            /** @default [] */
+            listening: string[];
+            /** @default 0 */
+            looked_at: number;
+            /** @default 3389 */
+            port: number;
+            /** @default [] */
+            problems: string[];
+            /**
+             * @default nobody
+             * @enum {unknown}
+             */
+            reach: "network" | "nobody" | "this machine";
+            /** @default false */
+            ready: boolean;
+            /** @default false */
+            running: boolean;
+            /** @default  */
+            server: string;
+            /** @default  */
+            session: string;
+            /** @default [] */
+            sessions: string[];
+            /** @default null */
+            starts_with_system: boolean | null;
+            /** @default  */
+            system: string;
+            /** @default  */
+            version: string;
+        };
+        /**
+         * DesktopView
+         * @description ``known`` is false, and ``report`` empty, before the device said anything.
+         */
+        DesktopView: {
+            guid: string;
+            hostname: string;
+            known: boolean;
+            report: components["schemas"]["DesktopReport"];
+        };
+        /**
          * Details
          * @description ``POST /api/agent/details`` (upstream-contract 3.2).
          */
@@ -2731,13 +3030,15 @@ export interface components {
          * JobContentView
          * @description What a job's script was and what it got: enough to read it, and to run it again.
          *
-         *     ``environment``: what was set by hand; the variables are in the script's environment besides.
+         *     ``environment``: what was set by hand; the variables are in the script's environment besides. ``playbook``: the
+         *     options of one, null for scripts; its vault password is kept nowhere.
          */
         JobContentView: {
             environment: {
                 [key: string]: string;
             };
             files: components["schemas"]["JobFile"][];
+            playbook: components["schemas"]["PlaybookRequest"] | null;
             script: string;
             variables: Record<string, never>[];
         };
@@ -2770,6 +3071,8 @@ export interface components {
             job_id: number | string;
             /** @default  */
             reason: string;
+            /** @default {} */
+            recap: Record<string, never>;
             run_id: string;
             /** @default null */
             started_at: number | null;
@@ -2830,7 +3133,8 @@ export interface components {
          *     script, its newest version unless ``assembly_version`` says another; one of the three. ``variable_values`` fill
          *     the variables that a stored script declares; ``timeout_seconds`` wins over the script's own. Targets
          *     add up: hostnames, GUIDs, sites (ids or names), or ``all``. ``run_mode`` is upstream's word for ``context``.
-         *     ``admin_user`` and ``admin_pass`` are upstream's and refused when filled.
+         *     ``admin_user`` and ``admin_pass`` are upstream's and refused when filled. ``playbook`` and ``vault_password`` are
+         *     of script type ``ansible``; the password is sealed for each device, kept nowhere else, and never given out again.
          */
         LaunchRequest: {
             /** @default  */
@@ -2857,6 +3161,8 @@ export interface components {
             guids: string[];
             /** @default [] */
             hostnames: string[];
+            /** @default null */
+            playbook: components["schemas"]["PlaybookRequest"] | null;
             /** @default  */
             run_mode: string;
             /** @default null */
@@ -2877,6 +3183,8 @@ export interface components {
             variable_values: Record<string, never>;
             /** @default [] */
             variables: Record<string, never>[];
+            /** @default  */
+            vault_password: string;
         };
         /**
          * LogAnswer
@@ -2978,6 +3286,17 @@ export interface components {
             /** @enum {unknown} */
             status: "mfa_required";
             username: string;
+        };
+        /**
+         * Monitor
+         * @description A monitor in the pixels of the whole desktop. Number 0 is all of them together.
+         */
+        Monitor: {
+            height: number;
+            number: number;
+            width: number;
+            x: number;
+            y: number;
         };
         /**
          * NewAssembly
@@ -3211,7 +3530,26 @@ export interface components {
          * @description One kind of thing that can be allowed. A personal access token's scopes are a set of these.
          * @enum {unknown}
          */
-        Permission: "audit.read" | "devices.edit" | "devices.read" | "devices.revoke" | "enrolment.decide" | "enrolment.read" | "operators.manage" | "runs.read" | "runs.start" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read";
+        Permission: "audit.read" | "devices.edit" | "devices.read" | "devices.revoke" | "enrolment.decide" | "enrolment.read" | "operators.manage" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read";
+        /**
+         * PlaybookRequest
+         * @description What ``ansible-playbook`` knows by the same names; extra variables are the job's ``variable_values``.
+         *
+         *     ``check``: say what would change, change nothing. ``diff``: show the difference in each file that changes.
+         *     ``tags``, ``skip_tags``: run only, or leave out, what has one of them. ``limit``: a pattern of hosts.
+         */
+        PlaybookRequest: {
+            /** @default false */
+            check: boolean;
+            /** @default false */
+            diff: boolean;
+            /** @default  */
+            limit: string;
+            /** @default [] */
+            skip_tags: string[];
+            /** @default [] */
+            tags: string[];
+        };
         /**
          * PresenceView
          * @description Who is there. ``contexts`` have a live session, ``since`` when; ``last_seen`` in Unix seconds, 0 for never.
@@ -3260,6 +3598,83 @@ export interface components {
             timeout_seconds: number;
             /** @default [] */
             variables: Record<string, never>[];
+        };
+        /**
+         * RecapContent
+         * @description What became of a playbook. ``problem``: why it could not begin; ``truncated``: not every task is listed.
+         */
+        RecapContent: {
+            check: boolean;
+            hosts: components["schemas"]["RecapHost"][];
+            problem: string;
+            tasks: components["schemas"]["RecapTask"][];
+            text: string;
+            truncated: boolean;
+        };
+        /**
+         * RecapHost
+         * @description Ansible's counts for one host; ``changed`` is a part of ``ok``.
+         */
+        RecapHost: {
+            changed: number;
+            failed: number;
+            host: string;
+            ignored: number;
+            ok: number;
+            rescued: number;
+            skipped: number;
+            unreachable: number;
+        };
+        /**
+         * RecapPage
+         * @description Recaps, newest first; ``next`` is the ``before`` of the next page.
+         */
+        RecapPage: {
+            next: number | null;
+            recaps: components["schemas"]["RecapView"][];
+        };
+        /**
+         * RecapResult
+         * @description A task on one host. ``result``: ok, changed, failed, skipped or unreachable; ``ignored``: failed, and went on.
+         */
+        RecapResult: {
+            host: string;
+            ignored: boolean;
+            message: string;
+            result: string;
+            seconds: number | null;
+        };
+        /**
+         * RecapTask
+         * @description A task, in the order in which they began.
+         */
+        RecapTask: {
+            action: string;
+            name: string;
+            play: string;
+            results: components["schemas"]["RecapResult"][];
+        };
+        /**
+         * RecapView
+         * @description Upstream's row of ``ansible_play_recaps`` with its JSON opened.
+         */
+        RecapView: {
+            activity_job_id: number;
+            agent_id: string;
+            created_at: number;
+            finished_ts: number | null;
+            hostname: string;
+            id: number;
+            playbook_name: string;
+            playbook_path: string;
+            recap_json: components["schemas"]["RecapContent"];
+            recap_text: string;
+            run_id: string;
+            scheduled_job_id: number | null;
+            scheduled_run_id: number | null;
+            started_ts: number | null;
+            status: string;
+            updated_at: number;
         };
         /**
          * RecoveryCodes
@@ -3354,6 +3769,67 @@ export interface components {
             status: string;
             stderr: string;
             stdout: string;
+        };
+        /**
+         * ScreenList
+         * @description What a signed-in user has in front of them. ``user``: who that is; ``note``: what could not be listed.
+         */
+        ScreenList: {
+            monitors: components["schemas"]["Monitor"][];
+            /** @default  */
+            note: string;
+            user: string;
+            windows: components["schemas"]["Window"][];
+        };
+        /**
+         * ScreenLookRequest
+         * @description ``timeout_seconds``: how long to wait for the device.
+         */
+        ScreenLookRequest: {
+            /** @default 15 */
+            timeout_seconds: number;
+        };
+        /**
+         * ScreenRegion
+         * @description A part of a monitor, in pixels from its top left corner.
+         */
+        ScreenRegion: {
+            height: number;
+            width: number;
+            x: number;
+            y: number;
+        };
+        /**
+         * ScreenshotRequest
+         * @description ``monitor``: from 1, 0 for all together. ``quality``: of JPEG and WebP. ``timeout_seconds``: how long to wait.
+         */
+        ScreenshotRequest: {
+            /**
+             * @default png
+             * @enum {unknown}
+             */
+            format: "jpeg" | "png" | "webp";
+            /** @default 1 */
+            monitor: number;
+            /** @default 80 */
+            quality: number;
+            /** @default null */
+            region: components["schemas"]["ScreenRegion"] | null;
+            /** @default 15 */
+            timeout_seconds: number;
+        };
+        /**
+         * ScreenState
+         * @description ``reachable``: a signed-in user's agent is there now. ``user``: who signed in last, as the device said.
+         *
+         *     ``watchers``: who watches live now.
+         */
+        ScreenState: {
+            guid: string;
+            hostname: string;
+            reachable: boolean;
+            user: string;
+            watchers: components["schemas"]["Watcher"][];
         };
         /**
          * ScriptAnswer
@@ -3695,6 +4171,37 @@ export interface components {
             shared: boolean;
             updated_at: number;
         };
+        /**
+         * Watcher
+         * @description Somebody who watches live now. ``since``: Unix seconds.
+         */
+        Watcher: {
+            monitor: number;
+            quality: number;
+            rate: number;
+            since: number;
+            username: string;
+        };
+        /**
+         * Window
+         * @description A top-level window, in the pixels of the whole desktop.
+         */
+        Window: {
+            /** @default false */
+            active: boolean;
+            /** @default 0 */
+            height: number;
+            id: number;
+            /** @default  */
+            program: string;
+            title: string;
+            /** @default 0 */
+            width: number;
+            /** @default 0 */
+            x: number;
+            /** @default 0 */
+            y: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -3726,6 +4233,10 @@ export type SchemaCodeRequest = components['schemas']['CodeRequest'];
 export type SchemaCodeView = components['schemas']['CodeView'];
 export type SchemaConflictView = components['schemas']['ConflictView'];
 export type SchemaDescriptionText = components['schemas']['DescriptionText'];
+export type SchemaDesktopOrdered = components['schemas']['DesktopOrdered'];
+export type SchemaDesktopPreparation = components['schemas']['DesktopPreparation'];
+export type SchemaDesktopReport = components['schemas']['DesktopReport'];
+export type SchemaDesktopView = components['schemas']['DesktopView'];
 export type SchemaDetails = components['schemas']['Details'];
 export type SchemaDetailsTaken = components['schemas']['DetailsTaken'];
 export type SchemaDeviceDone = components['schemas']['DeviceDone'];
@@ -3777,6 +4288,7 @@ export type SchemaMfaRequest = components['schemas']['MfaRequest'];
 export type SchemaMfaSetupRequest = components['schemas']['MfaSetupRequest'];
 export type SchemaMfaVerifyRequest = components['schemas']['MfaVerifyRequest'];
 export type SchemaMfaWanted = components['schemas']['MfaWanted'];
+export type SchemaMonitor = components['schemas']['Monitor'];
 export type SchemaNewAssembly = components['schemas']['NewAssembly'];
 export type SchemaNewCode = components['schemas']['NewCode'];
 export type SchemaNewPasskeyRequest = components['schemas']['NewPasskeyRequest'];
@@ -3799,8 +4311,15 @@ export type SchemaPasskeyView = components['schemas']['PasskeyView'];
 export type SchemaPasswordChange = components['schemas']['PasswordChange'];
 export type SchemaPasswordRequest = components['schemas']['PasswordRequest'];
 export type SchemaPermission = components['schemas']['Permission'];
+export type SchemaPlaybookRequest = components['schemas']['PlaybookRequest'];
 export type SchemaPresenceView = components['schemas']['PresenceView'];
 export type SchemaQuickJobRun = components['schemas']['QuickJobRun'];
+export type SchemaRecapContent = components['schemas']['RecapContent'];
+export type SchemaRecapHost = components['schemas']['RecapHost'];
+export type SchemaRecapPage = components['schemas']['RecapPage'];
+export type SchemaRecapResult = components['schemas']['RecapResult'];
+export type SchemaRecapTask = components['schemas']['RecapTask'];
+export type SchemaRecapView = components['schemas']['RecapView'];
 export type SchemaRecoveryCodes = components['schemas']['RecoveryCodes'];
 export type SchemaResultAnswer = components['schemas']['ResultAnswer'];
 export type SchemaRoleRequest = components['schemas']['RoleRequest'];
@@ -3809,6 +4328,11 @@ export type SchemaRotateRequest = components['schemas']['RotateRequest'];
 export type SchemaRunBar = components['schemas']['RunBar'];
 export type SchemaRunPage = components['schemas']['RunPage'];
 export type SchemaRunView = components['schemas']['RunView'];
+export type SchemaScreenList = components['schemas']['ScreenList'];
+export type SchemaScreenLookRequest = components['schemas']['ScreenLookRequest'];
+export type SchemaScreenRegion = components['schemas']['ScreenRegion'];
+export type SchemaScreenshotRequest = components['schemas']['ScreenshotRequest'];
+export type SchemaScreenState = components['schemas']['ScreenState'];
 export type SchemaScriptAnswer = components['schemas']['ScriptAnswer'];
 export type SchemaScriptRequest = components['schemas']['ScriptRequest'];
 export type SchemaServerInfo = components['schemas']['ServerInfo'];
@@ -3840,6 +4364,8 @@ export type SchemaUserView = components['schemas']['UserView'];
 export type SchemaViewList = components['schemas']['ViewList'];
 export type SchemaViewToSave = components['schemas']['ViewToSave'];
 export type SchemaViewView = components['schemas']['ViewView'];
+export type SchemaWatcher = components['schemas']['Watcher'];
+export type SchemaWindow = components['schemas']['Window'];
 export type $defs = Record<string, never>;
 export interface operations {
     list_approvals: {
@@ -5099,6 +5625,178 @@ export interface operations {
                     "application/json": {
                         [key: string]: components["schemas"]["AgentView"];
                     };
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    ansible_quick_run: {
+        parameters: {
+            query?: {
+                /** @description Seconds to wait for the end, at most 60. */
+                wait?: number;
+            };
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LaunchRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Started"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_recaps: {
+        parameters: {
+            query?: {
+                before?: number | null;
+                /** @description GUID or hostname. */
+                device?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecapPage"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description No credentials, or none that hold. */
@@ -9461,6 +10159,341 @@ export interface operations {
             };
         };
     };
+    get_remote_desktop: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    look_at_remote_desktop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopOrdered"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    prepare_remote_desktop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DesktopPreparation"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopOrdered"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    undo_remote_desktop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopOrdered"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     revoke_device: {
         parameters: {
             query?: never;
@@ -9522,6 +10555,322 @@ export interface operations {
             };
             /** @description The state of things does not allow it now. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_screen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScreenState"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_screen: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScreenLookRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScreenList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too often; `retry_after` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    take_screenshot: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScreenshotRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too often; `retry_after` says how long to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10056,6 +11405,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OutputPage"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_recap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecapView"];
                 };
             };
             /** @description The request is wrong as it stands; nothing was changed. */

@@ -100,6 +100,11 @@ const deviceTabs = [
   createRoute({ getParentRoute: () => device, path: "software", component: lazyPage(tabs, "SoftwareTab") }),
   createRoute({ getParentRoute: () => device, path: "users", component: lazyPage(tabs, "UsersTab") }),
   createRoute({ getParentRoute: () => device, path: "activity", component: lazyPage(tabs, "ActivityTab") }),
+  createRoute({
+    getParentRoute: () => device,
+    path: "screen",
+    component: lazyPage(() => import("@/features/screen/ScreenTab"), "ScreenTab"),
+  }),
   createRoute({ getParentRoute: () => device, path: "roles", component: lazyPage(tabs, "RolesTab") }),
 ];
 

@@ -1,10 +1,11 @@
 import { io, type Socket } from "socket.io-client";
+import { Unreachable } from "@/api/errors";
 
 /** One socket for the page. The cookie says who we are; the Engine checks the origin and what we may hear. */
 
 export type LiveState = "connecting" | "live" | "away";
 
-type Listener = (data: never) => void;
+type Listener = (data: never, ...more: never[]) => void;
 type StateListener = (state: LiveState) => void;
 
 class Live {
@@ -40,8 +41,8 @@ class Live {
       if (reason === "io server disconnect") setTimeout(() => this.socket === socket && socket.connect(), 1000);
     });
     // Listeners outlive sockets: a page may listen before anybody is connected.
-    socket.onAny((event: string, data: unknown) => {
-      for (const tell of this.listeners.get(event) ?? []) tell(data as never);
+    socket.onAny((event: string, data: unknown, ...more: unknown[]) => {
+      for (const tell of this.listeners.get(event) ?? []) tell(data as never, ...(more as never[]));
     });
   }
 
@@ -65,6 +66,16 @@ class Live {
     return () => {
       known.delete(listener);
     };
+  }
+
+  /** Send an event and give the Engine's acknowledgement; rejects where there is no socket, or no answer in time. */
+  async call(event: string, payload: unknown, milliseconds = 20_000): Promise<unknown> {
+    if (!this.socket?.connected) throw new Unreachable("no_socket");
+    try {
+      return await this.socket.timeout(milliseconds).emitWithAck(event, payload);
+    } catch {
+      throw new Unreachable("no_answer");
+    }
   }
 
   /** Ask for the live output of a run until the returned function is called. */

@@ -30,6 +30,7 @@ export function DevicePage() {
   const mayEdit = useMay("devices.edit");
   const mayRevoke = useMay("devices.revoke");
   const mayRuns = useMay("runs.read");
+  const maySeeScreen = useMay("screen.view");
   const openRun = useOpenRun();
   const settled = useDeviceAct(guid, "Noted: there is one machine only.");
   useKey("r", () => openRun?.([guid]), openRun !== null);
@@ -62,7 +63,9 @@ export function DevicePage() {
 
   const state = deviceState(device);
   const current = path.split("/")[3] || "summary";
-  const tabs = TABS.filter((tab) => tab.value !== "activity" || mayRuns);
+  const tabs = TABS.filter(
+    (tab) => (tab.value !== "activity" || mayRuns) && (tab.value !== "screen" || maySeeScreen),
+  );
 
   return (
     <>

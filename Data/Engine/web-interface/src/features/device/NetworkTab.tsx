@@ -4,6 +4,7 @@ import { Section } from "@/ui/Page";
 import { SimpleTable } from "@/ui/SimpleTable";
 import { number, part, parts, text, words } from "./inventory";
 import { NoInventory } from "./NoInventory";
+import { RemoteDesktop } from "./RemoteDesktop";
 import { useThisDevice } from "./useThisDevice";
 
 /** Adapters, routes, names, and what listens. */
@@ -13,7 +14,14 @@ export function NetworkTab() {
   const adapters = parts(device.details, "network");
   const routing = part(device.details, "routing");
   const listening = part(device.details, "listening");
-  if (adapters.length === 0) return <NoInventory what="network" />;
+  if (adapters.length === 0) {
+    return (
+      <Stack gap="xl">
+        <NoInventory what="network" />
+        <RemoteDesktop device={device} />
+      </Stack>
+    );
+  }
   return (
     <Stack gap="xl">
       <Section title="Adapters">
@@ -48,6 +56,7 @@ export function NetworkTab() {
           ]}
         />
       </Section>
+      <RemoteDesktop device={device} />
     </Stack>
   );
 }

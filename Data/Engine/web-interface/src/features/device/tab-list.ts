@@ -5,6 +5,7 @@ export const TABS: readonly { value: string; label: string }[] = [
   { value: "network", label: "Network" },
   { value: "software", label: "Software" },
   { value: "users", label: "Users" },
+  { value: "screen", label: "Screen" },
   { value: "activity", label: "Activity" },
   { value: "roles", label: "Roles" },
 ];

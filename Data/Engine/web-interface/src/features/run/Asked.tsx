@@ -9,6 +9,7 @@ import { Section } from "@/ui/Page";
 import { SimpleTable } from "@/ui/SimpleTable";
 import { TimeAgo } from "@/ui/TimeAgo";
 import { bytes, duration } from "@/ui/time";
+import { optionsInWords } from "./playbook";
 import { useJobContent, type Job } from "./queries";
 
 /** What a job was: its script, and what that got. */
@@ -39,6 +40,11 @@ export function Asked({ job }: { job: Job }) {
       {may && asked.isPending ? <Loading /> : null}
       {content ? (
         <>
+          {content.playbook ? (
+            <Section title="How the playbook runs">
+              <Text size="sm">{optionsInWords(content.playbook)}</Text>
+            </Section>
+          ) : null}
           <Section title="Script">
             <CodeView value={content.script} type={job.script_type} label="The script that was run" />
           </Section>

@@ -20,6 +20,8 @@ import { Page, Section } from "@/ui/Page";
 import { duration } from "@/ui/time";
 import { EXPIRIES, problemOf, requestOf, TIMEOUTS, type Draft } from "./draft";
 import { EnvironmentEditor } from "./EnvironmentEditor";
+import { ANSIBLE } from "./playbook";
+import { PlaybookOptions } from "./PlaybookOptions";
 import { isLost, TargetPicker } from "./TargetPicker";
 import { chosenOf, searchOf, sourceOf, targetsOf, type Chosen } from "./targets";
 import classes from "./RunPage.module.css";
@@ -65,7 +67,7 @@ export function Composer({ first, stored: given, keep = false }: Props) {
   const problem = problemOf(draft, guids.length, stored !== null);
 
   useEffect(() => {
-    if (keep) draftOfPage = draft;
+    if (keep) draftOfPage = { ...draft, playbook: { ...draft.playbook, vaultPassword: "" } };
   }, [keep, draft]);
 
   const change = (part: Partial<Draft>) => setDraft((now) => ({ ...now, ...part }));
@@ -118,7 +120,8 @@ export function Composer({ first, stored: given, keep = false }: Props) {
           </Section>
           <Section title="How">
             <Stack gap="sm">
-              <div>
+              {draft.type === ANSIBLE ? <PlaybookOptions options={draft.playbook} onChange={(playbook) => change({ playbook })} /> : null}
+              <div hidden={draft.type === ANSIBLE}>
                 <Text size="sm" fw={500} mb={4} id="run-context">
                   Runs as
                 </Text>
@@ -169,7 +172,8 @@ export function Composer({ first, stored: given, keep = false }: Props) {
       >
         <Text size="sm">
           <strong>{stored?.name ?? (draft.name.trim() || `A ${draft.type} script`)}</strong>,{" "}
-          {draft.context === "system" ? "as system" : "as the signed-in user"}. It starts at once where the device is online.
+          {draft.context === "system" || draft.type === ANSIBLE ? "as system" : "as the signed-in user"}.
+          {draft.type === ANSIBLE && draft.playbook.check ? " Check only: nothing is changed." : ""} It starts at once where the device is online.
         </Text>
         <Paper withBorder mt="sm" p="xs" mah={220} style={{ overflow: "auto" }} tabIndex={0} role="region" aria-label="Devices">
           <Text size="sm">
@@ -201,7 +205,7 @@ function Source({ draft, stored, onChange, onSubmit, onFree }: SourceProps) {
   const search = route.useSearch();
   const mayLibrary = useMay("scripts.read");
   const library = useScripts(false, mayLibrary);
-  const runnable = (library.data ?? []).filter((item) => item.assembly_kind === "script");
+  const runnable = (library.data ?? []).filter((item) => item.assembly_kind !== "workflow");
 
   const pick = (guid: string | null) => {
     void navigate({ to: "/run", search: { ...searchOf(chosenOf(search)), ...(guid ? { script: guid } : {}) }, replace: true, resetScroll: false });

@@ -18,6 +18,7 @@ import { TimeAgo } from "@/ui/TimeAgo";
 import { told } from "@/ui/told";
 import { Asked } from "./Asked";
 import { OutputView } from "./OutputView";
+import { RecapLine } from "./Recap";
 import { cancelRun, useJob, type Job, type Run } from "./queries";
 import { RunRows } from "./RunRows";
 import type { JobSearch } from "./search";
@@ -71,6 +72,7 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
   const output = useOutput(runs, chosen?.run_id, job.job_id);
   const open = runs.filter((run) => isUnderWay(run.status) && !run.cancel_requested);
   const title = job.script_name || `A ${job.script_type} script`;
+  const single = chosen ?? (runs.length === 1 ? runs[0] : undefined);
 
   const change = (next: JobSearch & { run?: string | undefined }) => {
     const merged = Object.entries({ ...search, ...next }).filter(([, value]) => value && value !== "all");
@@ -155,7 +157,8 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
           </Text>
         )}
       </Group>
-      <OutputView output={output} runs={runs} only={chosen?.run_id ?? (runs.length === 1 ? runs[0]?.run_id : undefined)} name={`${chosen?.device ?? title}-output`.replaceAll(/[^\w.-]+/g, "_")} />
+      <RecapLine run={single} />
+      <OutputView output={output} runs={runs} only={single?.run_id} name={`${chosen?.device ?? title}-output`.replaceAll(/[^\w.-]+/g, "_")} />
     </div>
   );
 
@@ -197,7 +200,7 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
                 {runs.length === 1 ? "Cancel" : `Cancel ${open.length}`}
               </Button>
             ) : null}
-            {mayStart ? <Again job={job} counts={counts} /> : null}
+            {mayStart && job.script_type !== "remote_desktop" ? <Again job={job} counts={counts} /> : null}
           </>
         }
       >

@@ -1,9 +1,9 @@
-import { Button, Group } from "@mantine/core";
+import { Button, Group, SegmentedControl } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconBan, IconRefresh } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { ApiError } from "@/api/errors";
 import { useMay } from "@/app/session";
 import { ButtonLink } from "@/ui/ButtonLink";
@@ -17,6 +17,7 @@ import { StatusMark } from "@/ui/StatusMark";
 import { TimeAgo } from "@/ui/TimeAgo";
 import { told } from "@/ui/told";
 import { OutputView } from "./OutputView";
+import { hasRecap, Recap } from "./Recap";
 import { cancelRun, runKey, useRun, type Run } from "./queries";
 import { Lasted } from "./RunRows";
 import { isUnderWay, whyOf } from "./states";
@@ -62,9 +63,11 @@ function RunView({ run, error }: { run: Run; error: unknown }) {
     onSettled: () => client.invalidateQueries({ queryKey: runKey(run.run_id) }),
   });
   const why = whyOf(run);
+  const [shown, show] = useState("tasks");
+  const tasks = hasRecap(run) && shown === "tasks";
   return (
     <Page
-      fill={!narrow}
+      fill={!narrow && !tasks}
       title={run.script_name || `A ${run.script_type} script`}
       windowTitle={`${run.script_name || run.script_type} on ${run.device}`}
       beside={<StatusMark status={run.status} detail={run.cancel_requested && isUnderWay(run.status) ? "being cancelled" : undefined} />}
@@ -87,7 +90,7 @@ function RunView({ run, error }: { run: Run; error: unknown }) {
               Cancel
             </Button>
           ) : null}
-          {mayStart ? (
+          {mayStart && run.script_type !== "remote_desktop" ? (
             <ButtonLink to="/run" search={{ again: run.job_id, devices: run.guid }} leftSection={<IconRefresh size={16} aria-hidden />}>
               Run again
             </ButtonLink>
@@ -109,7 +112,22 @@ function RunView({ run, error }: { run: Run; error: unknown }) {
           ["To be fetched until", run.status === "Pending" ? <TimeAgo key="until" at={run.expires_at} /> : null],
         ]}
       />
-      <Group style={{ flex: narrow ? "none" : 1, height: narrow ? "70dvh" : "auto", minHeight: 0 }} align="stretch">
+      {hasRecap(run) ? (
+        <Group>
+          <SegmentedControl
+            size="xs"
+            aria-label="What to show"
+            value={shown}
+            onChange={show}
+            data={[
+              { value: "tasks", label: "Tasks" },
+              { value: "output", label: "Output" },
+            ]}
+          />
+        </Group>
+      ) : null}
+      {tasks ? <Recap run={run} /> : null}
+      <Group style={{ display: tasks ? "none" : "flex", flex: narrow ? "none" : 1, height: narrow ? "70dvh" : "auto", minHeight: 0 }} align="stretch">
         <OutputView output={output} runs={runs} only={run.run_id} name={`${run.device}-output`.replaceAll(/[^\w.-]+/g, "_")} />
       </Group>
     </Page>

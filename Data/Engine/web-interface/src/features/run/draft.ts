@@ -1,5 +1,6 @@
 import { readEntries, readFiles, readVariables, typedValue, variableProblem, type Entry, type FilePart, type Variable } from "@/features/scripts/parts";
 import type { Schemas } from "@/api/client";
+import { ANSIBLE, NO_OPTIONS, playbookOfJob, playbookRequest, type PlaybookDraft } from "./playbook";
 import type { Job, JobContent } from "./queries";
 
 /** What is to be run, while it is composed; pure. */
@@ -13,6 +14,7 @@ export interface Draft {
   files: FilePart[];
   timeout: number;
   expires: number;
+  playbook: PlaybookDraft;
 }
 
 export const HOUR = 3600;
@@ -26,6 +28,7 @@ export const EMPTY: Draft = {
   files: [],
   timeout: HOUR,
   expires: 24 * HOUR,
+  playbook: NO_OPTIONS,
 };
 
 export const TIMEOUTS: readonly { value: string; label: string }[] = [
@@ -56,6 +59,7 @@ export function draftOfJob(job: Job, content: JobContent): Draft {
     files: readFiles(content.files),
     timeout: job.timeout_seconds,
     expires: Math.max(60, Math.round(job.expires_at - job.created_at)),
+    playbook: playbookOfJob(content.playbook),
   };
 }
 
@@ -84,7 +88,8 @@ export function requestOf(
   const values = Object.fromEntries(draft.variables.map((one) => [one.name, typedValue(one) ?? null]));
   const base = {
     guids: [...guids],
-    context: draft.context,
+    context: draft.type === ANSIBLE ? "system" : draft.context,
+    ...(draft.type === ANSIBLE ? playbookRequest(draft.playbook) : {}),
     environment: Object.fromEntries(draft.environment.map((entry) => [entry.name, entry.value])),
     timeout_seconds: draft.timeout,
     expires_in_seconds: draft.expires,

@@ -108,7 +108,7 @@ function Editor({ script }: { script: Script | null }) {
 
   const original = useMemo(() => JSON.stringify(base ? formOf(base) : NEW_FORM), [base]);
   const dirty = JSON.stringify(form) !== original;
-  const isScript = !base || base.assembly_kind === "script";
+  const isScript = !base || base.assembly_kind !== "workflow";
   const editable = mayEdit && (base ? base.editable : true) && isScript;
   const problem = formProblem(form);
   // Somebody else, or a restore, made a newer version: it is shown at once where nothing was changed here.
@@ -139,7 +139,7 @@ function Editor({ script }: { script: Script | null }) {
       }
       return take(
         api.POST("/api/assemblies", {
-          body: { ...shared, domain, assembly_kind: "script", assembly_type: form.type, assembly_guid: "", payload, tags: {}, metadata: {} },
+          body: { ...shared, domain, assembly_kind: form.type === "ansible" ? "ansible" : "script", assembly_type: form.type, assembly_guid: "", payload, tags: {}, metadata: {} },
         }),
       );
     },
@@ -225,7 +225,7 @@ function Editor({ script }: { script: Script | null }) {
                   <Menu.Item onClick={() => carry.mutate()}>Export</Menu.Item>
                   {mayEdit ? <Menu.Item onClick={() => setDialog("clone")}>Copy…</Menu.Item> : null}
                   {base.editable && mayEdit ? (
-                    <Menu.Item c="red" onClick={() => setDialog("delete")}>
+                    <Menu.Item color="red" onClick={() => setDialog("delete")}>
                       Delete…
                     </Menu.Item>
                   ) : null}
@@ -275,7 +275,7 @@ function Editor({ script }: { script: Script | null }) {
               ) : (
                 <Stack gap="sm">
                   <Text size="sm" c="dimmed">
-                    {base.assembly_kind === "workflow" ? "A workflow" : "An Ansible playbook"}: it is kept, exported and imported here. This Engine does not run it.
+                    A workflow: it is kept, exported and imported here. This Engine does not run it.
                   </Text>
                   <CodeView value={JSON.stringify(base.payload, null, 2)} type="json" label="The document" />
                 </Stack>
@@ -345,7 +345,7 @@ function Fields({ form, editable, stored, onChange, comment, onComment, onSubmit
       <Group gap="sm" align="flex-start">
         <TextInput label="Name" flex="2 1 240px" required maxLength={256} value={form.name} readOnly={!editable} onChange={(event) => onChange({ name: event.currentTarget.value })} />
         <TextInput label="Category" flex="1 1 140px" maxLength={128} value={form.category} readOnly={!editable} onChange={(event) => onChange({ category: event.currentTarget.value })} />
-        <Select label="Type" w={140} allowDeselect={false} disabled={!editable} data={[...SCRIPT_TYPES]} value={form.type} onChange={(type) => onChange({ type: type ?? form.type })} />
+        <Select label="Type" w={140} allowDeselect={false} disabled={!editable} data={SCRIPT_TYPES.filter((one) => !stored || (one.value === "ansible") === (form.type === "ansible"))} value={form.type} onChange={(type) => onChange({ type: type ?? form.type })} />
         <Select label="End it after" w={140} allowDeselect={false} disabled={!editable} data={timeouts} value={String(form.timeout)} onChange={(value) => onChange({ timeout: Number(value ?? form.timeout) })} />
       </Group>
       <Textarea label="What it does" autosize minRows={1} maxRows={5} maxLength={8000} value={form.summary} readOnly={!editable} onChange={(event) => onChange({ summary: event.currentTarget.value })} />

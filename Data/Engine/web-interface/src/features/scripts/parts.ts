@@ -5,6 +5,7 @@ export const SCRIPT_TYPES = [
   { value: "python", label: "Python" },
   { value: "powershell", label: "PowerShell" },
   { value: "batch", label: "Batch" },
+  { value: "ansible", label: "Playbook" },
 ] as const;
 
 export const VARIABLE_TYPES = [

@@ -1,0 +1,101 @@
+"""Where the signed-in user's screen is: ``DISPLAY`` and ``XAUTHORITY`` of their session.
+
+An agent that systemd or a scheduler started has neither in its environment; the user's own programs have. Only
+processes of one's own account are asked: what somebody else's say is none of our business, nor to be believed.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+NAMES: Final = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_RUNTIME_DIR", "HOME")
+MAX_ENVIRONMENT: Final = 256 * 1024
+
+NO_SCREEN: Final = (
+    "There is no screen here: no program of this user has a DISPLAY. Somebody has to be signed in at a desktop."
+)
+WAYLAND: Final = (
+    "This user's desktop is Wayland, which shows programs no screen but through its portal "
+    "(org.freedesktop.portal.ScreenCast), and this agent does not use that. Choose an X11 (Xorg) session at sign-in."
+)
+X_GONE: Final = "The display {display} that this user's programs name is not there any more."
+
+
+class NoScreen(Exception):
+    """There is nothing to take a picture of; the text tells a person why."""
+
+
+def find_screen(
+    own: Mapping[str, str],
+    others: Iterable[Mapping[str, str]],
+    *,
+    sockets: Path = Path("/tmp/.X11-unix"),  # noqa: S108
+) -> dict[str, str]:
+    """The environment that a program needs to see the screen.
+
+    Args:
+        own: the agent's own environment; it counts first.
+        others: environments of the user's programs.
+        sockets: where X servers of this machine listen.
+
+    Raises:
+        NoScreen: with the reason.
+    """
+    wayland, gone = False, ""
+    for environment in _each(own, others):
+        display = environment.get("DISPLAY", "")
+        if environment.get("XDG_SESSION_TYPE") == "wayland" or (environment.get("WAYLAND_DISPLAY") and not display):
+            # An X display there (Xwayland) shows the X programs on black.
+            wayland = True
+        elif display and _is_there(display, sockets):
+            return {name: environment[name] for name in NAMES if environment.get(name)}
+        elif display:
+            gone = display
+    if wayland:
+        raise NoScreen(WAYLAND)
+    raise NoScreen(X_GONE.format(display=gone) if gone else NO_SCREEN)
+
+
+def environments_of_mine(proc: Path = Path("/proc")) -> Iterator[dict[str, str]]:
+    """The environments of one's own processes that have a display, the newest process first."""
+    if sys.platform == "win32":
+        return
+    me = os.geteuid()
+    numbers = sorted((int(path.name) for path in proc.iterdir() if path.name.isdigit()), reverse=True)
+    for number in numbers:
+        folder = proc / str(number)
+        try:
+            if folder.stat().st_uid != me:
+                continue
+            with (folder / "environ").open("rb") as file:
+                text = file.read(MAX_ENVIRONMENT)
+        except OSError:  # it ended, or is not ours to read
+            continue
+        found = read_environment(text)
+        if "DISPLAY" in found or "WAYLAND_DISPLAY" in found:
+            yield found
+
+
+def read_environment(text: bytes) -> dict[str, str]:
+    """Those members of a ``/proc/<pid>/environ`` that matter here."""
+    found = {}
+    for item in text.split(b"\0"):
+        name, _, value = item.partition(b"=")
+        key = name.decode("ascii", "replace")
+        if key in NAMES and value:
+            found[key] = os.fsdecode(value)
+    return found
+
+
+def _each(own: Mapping[str, str], others: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    yield own
+    yield from others
+
+
+def _is_there(display: str, sockets: Path) -> bool:
+    host, _, number = display.rpartition(":")
+    if host not in {"", "unix"}:
+        return True  # of another machine: only trying tells
+    return (sockets / f"X{number.partition('.')[0]}").exists()

@@ -1,0 +1,32 @@
+import { useQuery } from "@tanstack/react-query";
+import { api, take, type Schemas } from "@/api/client";
+
+export type ScreenState = Schemas["ScreenState"];
+export type ScreenList = Schemas["ScreenList"];
+export type PictureFormat = "png" | "jpeg" | "webp";
+
+/** Whether there is a screen, and who watches it; asked again while somebody looks at this page. */
+export function useScreen(guid: string, enabled: boolean) {
+  return useQuery({
+    queryKey: ["screen", guid.toUpperCase()],
+    queryFn: () => take(api.GET("/api/devices/{guid}/screen", { params: { path: { guid } } })),
+    refetchInterval: 5000,
+    enabled,
+  });
+}
+
+export async function listScreen(guid: string): Promise<ScreenList> {
+  return take(
+    api.POST("/api/devices/{guid}/screen/list", { params: { path: { guid } }, body: { timeout_seconds: 15 } }),
+  );
+}
+
+export async function takePicture(guid: string, monitor: number, format: PictureFormat): Promise<Blob> {
+  return take(
+    api.POST("/api/devices/{guid}/screenshot", {
+      params: { path: { guid } },
+      body: { monitor, region: null, format, quality: 85, timeout_seconds: 15 },
+      parseAs: "blob",
+    }),
+  );
+}
