@@ -34,7 +34,17 @@ from fleet.seed import seed_devices
 
 EMPTY_PLACES: Final = ("/", "/devices", "/enrol", "/sites", "/run", "/activity", "/scripts", "/audit")
 ALL_PLACES: Final = (*EMPTY_PLACES, "/operators", "/server", "/account")
-TABS: Final = ("", "/hardware", "/storage", "/network", "/software", "/users", "/activity", "/roles")
+TABS: Final = ("", "/hardware", "/storage", "/network", "/software", "/users", "/activity", "/roles", "/screen")
+
+
+SCRIPT: Final = {
+    "display_name": "Free space",
+    "summary": "How full the disks are",
+    "category": "Care",
+    "assembly_kind": "script",
+    "assembly_type": "bash",
+    "payload": {"type": "bash", "script": "df --human-readable --local\n"},
+}
 
 
 def main() -> int:
@@ -80,6 +90,7 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
     try:
         guid = enrol(engine, agent)
         with engine.owner() as owner:
+            owner.post("/api/assemblies", json=SCRIPT).raise_for_status()
             owner.post("/api/sites", json={"name": "Head office", "description": "Berlin"}).raise_for_status()
             (good,) = run_script(owner, "uname -sr; uptime", guids=[guid], script_name="How is it?")
             run_script(owner, "echo looking; ls /nowhere", guids=[guid], script_name="Look for a folder")
