@@ -34,7 +34,18 @@ from fleet.seed import seed_devices
 
 EMPTY_PLACES: Final = ("/", "/devices", "/enrol", "/sites", "/run", "/activity", "/scripts", "/audit")
 ALL_PLACES: Final = (*EMPTY_PLACES, "/operators", "/server", "/account")
-TABS: Final = ("", "/hardware", "/storage", "/network", "/software", "/users", "/activity", "/roles", "/screen")
+TABS: Final = (
+    "",
+    "/hardware",
+    "/storage",
+    "/network",
+    "/software",
+    "/users",
+    "/activity",
+    "/roles",
+    "/screen",
+    "/logs",
+)
 
 
 SCRIPT: Final = {

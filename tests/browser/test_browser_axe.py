@@ -135,6 +135,7 @@ def test_axe_finds_nothing_on_any_page(fleet: dict[str, str], desk: Desk) -> Non
                 "/screen",
                 "/activity",
                 "/roles",
+                "/logs",
             )
         ),
         "/enrol",

@@ -94,6 +94,21 @@ def test_a_script_runs_and_its_output_comes_live(window: Window) -> None:
     expect(output.locator("[data-stream='stderr']")).to_contain_text("oops")
 
 
+def test_the_log_of_a_devices_agent_is_read_when_asked_for(window: Window) -> None:
+    page = window.page
+    came_from = page.url
+    page.get_by_role("link", name="Devices", exact=True).click()
+    row(page).get_by_role("link").click()
+    page.get_by_role("tab", name="Logs").click()
+    page.get_by_role("button", name="Read the agent's log").click()
+    log = page.get_by_role("region", name="End of the log agent.log")
+    expect(log).to_contain_text("agent starts")
+    page.get_by_label("Lines with").fill("enrolled:")
+    expect(log).to_contain_text("an operator approved this device")
+    expect(log).not_to_contain_text("agent starts")
+    page.goto(came_from)
+
+
 def test_a_run_that_hangs_is_cancelled(window: Window) -> None:
     page = window.page
     page.get_by_role("link", name="Run again").click()

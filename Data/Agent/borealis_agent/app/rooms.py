@@ -91,6 +91,7 @@ class Rooms:
             starter=starter_for(self._clock),
             context=self._settings.run_context,
             environ=self._environ,
+            logs=paths.logs,
         )
         try:
             executor.prepare()

@@ -51,8 +51,10 @@ class Executor:
         context: RunContext,
         environ: Mapping[str, str] | None = None,
         privileged: bool | None = None,
+        logs: Path | None = None,
     ) -> None:
         self._temp = temp
+        self._logs = logs
         self._prefix = PREFIXES[context]
         self._spill = Spill(outputs)
         self._clock = clock
@@ -147,6 +149,7 @@ class Executor:
             "BOREALIS_DEVICE_GUID": order.device_guid,
             "BOREALIS_RUN_CONTEXT": order.context.value,
             "BOREALIS_FILES": str(workspace.folder),
+            **({"BOREALIS_AGENT_LOGS": str(self._logs)} if self._logs else {}),
         }
         return {**self._environment, **order.environment, **own}
 

@@ -49,6 +49,7 @@ def make(tmp_path: Path) -> MakeExecutor:
             context=context,
             environ={"PATH": os.environ["PATH"]} if environ is None else environ,
             privileged=privileged,
+            logs=tmp_path / "Logs",
         )
         executor.prepare()
         return executor

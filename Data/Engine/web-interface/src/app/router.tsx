@@ -106,6 +106,7 @@ const deviceTabs = [
     component: lazyPage(() => import("@/features/screen/ScreenTab"), "ScreenTab"),
   }),
   createRoute({ getParentRoute: () => device, path: "roles", component: lazyPage(tabs, "RolesTab") }),
+  createRoute({ getParentRoute: () => device, path: "logs", component: lazyPage(tabs, "LogsTab") }),
 ];
 
 const enrol = createRoute({

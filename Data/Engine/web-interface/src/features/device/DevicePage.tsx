@@ -20,6 +20,12 @@ import { TABS } from "./tab-list";
 
 const route = getRouteApi("/shell/devices/$guid");
 
+/** On a narrow window the row of tabs scrolls; the open one is in sight. */
+function intoView(tab: HTMLElement | null): void {
+  const list = tab?.parentElement;
+  if (tab && list) list.scrollLeft = tab.offsetLeft - (list.clientWidth - tab.clientWidth) / 2;
+}
+
 /** One device: what it is, how it is, what was done on it, what can be done. */
 export function DevicePage() {
   const { guid } = route.useParams();
@@ -31,6 +37,7 @@ export function DevicePage() {
   const mayRevoke = useMay("devices.revoke");
   const mayRuns = useMay("runs.read");
   const maySeeScreen = useMay("screen.view");
+  const mayStart = useMay("runs.start");
   const openRun = useOpenRun();
   const settled = useDeviceAct(guid, "Noted: there is one machine only.");
   useKey("r", () => openRun?.([guid]), openRun !== null);
@@ -63,9 +70,8 @@ export function DevicePage() {
 
   const state = deviceState(device);
   const current = path.split("/")[3] || "summary";
-  const tabs = TABS.filter(
-    (tab) => (tab.value !== "activity" || mayRuns) && (tab.value !== "screen" || maySeeScreen),
-  );
+  const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, logs: mayStart && mayRuns };
+  const tabs = TABS.filter((tab) => may[tab.value] ?? true);
 
   return (
     <>
@@ -185,7 +191,7 @@ export function DevicePage() {
         >
           <Tabs.List style={{ flexWrap: "nowrap", overflowX: "auto", overflowY: "hidden" }}>
             {tabs.map((tab) => (
-              <Tabs.Tab key={tab.value} value={tab.value}>
+              <Tabs.Tab key={tab.value} value={tab.value} ref={tab.value === current ? intoView : undefined}>
                 {tab.label}
               </Tabs.Tab>
             ))}

@@ -8,4 +8,5 @@ export const TABS: readonly { value: string; label: string }[] = [
   { value: "screen", label: "Screen" },
   { value: "activity", label: "Activity" },
   { value: "roles", label: "Roles" },
+  { value: "logs", label: "Logs" },
 ];

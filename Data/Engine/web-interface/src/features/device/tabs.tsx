@@ -1,5 +1,6 @@
 export { ActivityTab } from "./ActivityTab";
 export { HardwareTab } from "./HardwareTab";
+export { LogsTab } from "./LogsTab";
 export { NetworkTab } from "./NetworkTab";
 export { RolesTab } from "./RolesTab";
 export { SoftwareTab } from "./SoftwareTab";

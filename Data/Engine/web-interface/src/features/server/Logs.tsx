@@ -8,7 +8,7 @@ import { download } from "@/ui/download";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Section } from "@/ui/Page";
 import { bytes } from "@/ui/time";
-import classes from "./Logs.module.css";
+import classes from "@/ui/Log.module.css";
 
 const route = getRouteApi("/shell/server");
 const FOLLOW_MS = 4000;
