@@ -230,6 +230,16 @@ def test_a_saved_filter_is_shared_and_a_colleague_opens_it(engine: EngineProgram
         expect(page.get_by_role("button", name="Filters", exact=True)).to_be_visible()
 
 
+def test_a_saved_filter_chooses_the_devices_of_a_run(desk: Desk, link: str) -> None:
+    with desk.window() as window:
+        page = window.sign_in("ada", path="/run")
+        page.get_by_role("combobox", name="Add by a filter").click()
+        page.get_by_role("option", name=NAME).click()
+        expect(page.get_by_text("2 devices:")).to_be_visible()
+        for name in ("kiosk", "laptop"):
+            expect(page.get_by_role("button", name=f"Leave out {name}")).to_be_visible()
+
+
 def test_an_operator_of_one_site_sees_only_its_devices_in_a_shared_filter(
     engine: EngineProgram, desk: Desk, link: str
 ) -> None:

@@ -1,14 +1,19 @@
-import { Alert, Badge, Button, CloseButton, Group, MultiSelect, Paper, ScrollArea, Stack, Switch, Text, UnstyledButton } from "@mantine/core";
+import { Alert, Badge, Button, CloseButton, Group, MultiSelect, Paper, ScrollArea, Select, Stack, Switch, Text, UnstyledButton } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useDeferredValue, useMemo, useState } from "react";
+import { filterDevices } from "@/features/devices/filter";
 import { matches, wordsOf } from "@/features/devices/find";
 import { useDevices } from "@/features/devices/queries";
 import { deviceState, isConnected, type Device } from "@/features/devices/state";
+import { useSaved } from "@/features/devices/useSaved";
+import { useAgentBuild } from "@/features/overview/queries";
 import { useSites } from "@/features/sites/queries";
+import { useNow } from "@/ui/clock";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Loading } from "@/ui/Loading";
 import { SearchBox } from "@/ui/SearchBox";
 import { StatusMark } from "@/ui/StatusMark";
+import { told } from "@/ui/told";
 import { KEPT } from "./link";
 import type { Chosen, Targets } from "./targets";
 
@@ -24,10 +29,13 @@ interface Props {
   lost: boolean;
 }
 
-/** On which devices: found by search, whole sites, or all. The names are always there to be read. */
+/** On which devices: found by search, by a saved filter, whole sites, or all. The names are always there to be read. */
 export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
   const asked = useDevices();
   const sites = useSites();
+  const saved = useSaved(true);
+  const build = useAgentBuild((saved.data ?? []).some((one) => one.search.agent !== undefined));
+  const now = useNow();
   const [typed, setTyped] = useState("");
   const words = useDeferredValue(typed);
   const devices = asked.data ?? NONE;
@@ -40,6 +48,13 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
   const named = new Set(chosen.guids.map((guid) => guid.toUpperCase()));
   const add = (more: readonly Device[]) => onChange({ ...chosen, guids: [...chosen.guids, ...more.map((device) => device.guid)] });
   const remove = (guid: string) => onChange({ ...chosen, guids: chosen.guids.filter((one) => one.toUpperCase() !== guid.toUpperCase()) });
+  const addFiltered = (key: string | null) => {
+    const filter = saved.data?.find((one) => `${one.kind} ${one.id}` === key);
+    if (!filter) return;
+    const fitting = filterDevices(devices, filter.search, now, build).filter((one) => one.status === "active" && !known.has(one.guid));
+    add(fitting);
+    told(`“${filter.name}” added ${fitting.length.toLocaleString()} ${fitting.length === 1 ? "device" : "devices"}, as it is now.`);
+  };
   const online = targets.devices.filter(isConnected).length;
   const unconnected = targets.devices.filter((device) => deviceState(device) === "unconnected").length;
   const away = targets.devices.length - online;
@@ -97,6 +112,18 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
             data={[{ value: "none", label: "No site" }, ...(sites.data ?? []).map((site) => ({ value: String(site.id), label: site.name }))]}
             value={[...chosen.sites]}
             onChange={(value) => onChange({ ...chosen, sites: value })}
+          />
+        ) : null}
+        {(saved.data ?? []).length > 0 ? (
+          <Select
+            label="Add by a filter"
+            placeholder="Choose a filter"
+            flex="1 1 200px"
+            searchable
+            disabled={chosen.all || !asked.data}
+            data={(saved.data ?? []).map((one) => ({ value: `${one.kind} ${one.id}`, label: one.name }))}
+            value={null}
+            onChange={addFiltered}
           />
         ) : null}
         <Switch pb={8} label="All devices" checked={chosen.all} onChange={(event) => onChange({ ...chosen, all: event.currentTarget.checked })} />
