@@ -20,7 +20,7 @@ from borealis_bootstrap.shelf import Shelf
 from borealis_bootstrap.supervision import is_root
 
 SOURCE_FOLDERS: Final = ("Data/Shared", "Data/Agent", "Data/Engine", "Data/Engine/cli", "Data/Bootstrap", "tools", ".")
-WHOLE_TREE: Final = ("--numprocesses=2", "--dist=loadfile")
+WHOLE_TREE: Final = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True, slots=True)
