@@ -3,7 +3,6 @@
 One story in parts: each part goes on where the one before ended.
 """
 
-import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from playwright.sync_api import TimeoutError as TooSlow
 from tests.browser.browsing import NARROW, WIDE, Desk, Window, new_operator
 from tests.browser.machines import Machine, Rack
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, run_script
@@ -46,6 +44,16 @@ SHAPE = {
     "created_at",
     "updated_at",
 }
+
+
+def wait_until_fits(page: Page, width: int) -> int:
+    """How wide the page is, once it has noticed the size of its window: 5 seconds at most."""
+    for _ in range(50):
+        shown = int(page.evaluate("document.documentElement.scrollWidth"))
+        if shown <= width:
+            break
+        page.wait_for_timeout(100)
+    return shown
 
 
 @pytest.fixture(scope="module")
@@ -333,11 +341,7 @@ def test_names_and_outputs_of_scripts_are_text_and_break_no_layout(
                 expect(page.get_by_role("log", name="Lines of output")).to_contain_text("<img src=x onerror=alert(1)>")
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             assert page.locator("img[src='x'], #bold, main script").count() == 0, place
-            # The page notices its new size a moment later.
-            fits = "document.documentElement.scrollWidth <= window.innerWidth"
-            with contextlib.suppress(TooSlow):
-                page.wait_for_function(fits, timeout=10_000)
-            shown = page.evaluate("document.documentElement.scrollWidth")
+            shown = wait_until_fits(page, width)
             assert shown <= width, f"{place} is {shown} wide in a window of {width}"
     page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
     page.keyboard.press("Control+k")
