@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.programs.ansible_env import lend_ansible
-from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online, wait_run
+from tests.programs.programs import AgentProgram, EngineProgram, enrol, processes_with, wait_for, wait_online, wait_run
 
 pytestmark = pytest.mark.slow
 
@@ -55,18 +55,6 @@ def play(client: httpx.Client, text: str, **options: Any) -> tuple[dict[str, Any
 
 def results(recap: dict[str, Any]) -> dict[str, str]:
     return {task["name"]: result["result"] for task in recap["tasks"] for result in task["results"]}
-
-
-def processes_with(marker: str) -> list[str]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if marker in line:
-            found.append(line)
-    return found
 
 
 def site(target: Path) -> str:

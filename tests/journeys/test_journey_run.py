@@ -10,6 +10,7 @@ from tests.programs.programs import (
     AgentProgram,
     EngineProgram,
     pending_approvals,
+    processes_with,
     run_script,
     wait_for,
     wait_online,
@@ -17,19 +18,6 @@ from tests.programs.programs import (
 )
 
 pytestmark = pytest.mark.slow
-
-
-def processes_with(marker: str) -> list[str]:
-    """Command lines on this machine that contain ``marker``."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if marker in line:
-            found.append(line)
-    return found
 
 
 def test_a_script_tells_the_truth_about_its_machine(engine: EngineProgram, agent: AgentProgram) -> None:

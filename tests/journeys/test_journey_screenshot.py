@@ -52,9 +52,15 @@ class Scene:
     def eyes(self) -> list[psutil.Process]:
         """What takes the pictures of live views now; what took single ones before stays a while."""
         children = psutil.Process(self.machine.agent.pid).children()
-        return [
-            child for child in children if "screen.eye" in " ".join(child.cmdline()) and child.pid not in self.before
-        ]
+        return [child for child in children if child.pid not in self.before and is_eye(child)]
+
+
+def is_eye(process: psutil.Process) -> bool:
+    """Whether it takes pictures; one that ends while it is looked at does not."""
+    try:
+        return "screen.eye" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -49,6 +49,19 @@ def wait_for(what: str, probe: Callable[[], Value | None], *, seconds: float = 4
     raise AssertionError(f"waited {seconds:.0f} s for {what}\n{tail}")
 
 
+def processes_with(marker: str) -> list[str]:
+    """Command lines on this machine that contain ``marker``."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if marker in line:
+            found.append(line)
+    return found
+
+
 class Program:
     """A child process with its output in a file."""
 

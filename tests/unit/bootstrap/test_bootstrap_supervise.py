@@ -76,7 +76,8 @@ def test_survives_kill_9_of_the_program(watched: Watched) -> None:
 
 
 def test_stopping_ends_program_and_supervisor_and_tells_the_program_first(watched: Watched) -> None:
-    watched.start('trap "echo told; exit 0" TERM; while :; do sleep 0.05; done')
+    watched.start('trap "echo told; exit 0" TERM; echo ready; while :; do sleep 0.05; done')
+    wait_for("the program's trap", lambda: watched.output == "ready\n", seconds=10)
     state = watched.supervision.state()
     supervisor = read_identity(watched.runtime.run / "supervisor")
     program = read_identity(watched.runtime.run / "program")
@@ -84,7 +85,7 @@ def test_stopping_ends_program_and_supervisor_and_tells_the_program_first(watche
     assert watched.supervision.stop(seconds=5) is True
     assert not is_alive(supervisor)
     assert not is_alive(program)
-    assert watched.output == "told\n"
+    assert watched.output == "ready\ntold\n"
     assert watched.supervision.state().state == "stopped"
 
 
