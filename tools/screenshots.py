@@ -48,6 +48,11 @@ TABS: Final = (
 )
 
 
+ACCOUNTS: Final = """root:x:0:0:root:/root:/bin/bash
+ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/bash
+grace:x:1001:1001:Grace Hopper:/home/grace:/bin/zsh
+"""
+GROUPS: Final = "root:x:0:\nada:x:1000:\ngrace:x:1001:\nsudo:x:27:ada\n"
 SCRIPT: Final = {
     "display_name": "Free space",
     "summary": "How full the disks are",
@@ -98,6 +103,7 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
     if count > 1:
         seed(engine, count - 1)
     agent = AgentProgram(work / "agent", "--installer-code", engine.enrolment_token())
+    with_sample_accounts(agent, work)
     try:
         guid = enrol(engine, agent)
         with engine.owner() as owner:
@@ -109,6 +115,14 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
         yield {**device, "job": f"/jobs/{good['job_id']}", "one-run": f"/runs/{good['run_id']}"}
     finally:
         agent.stop()
+
+
+def with_sample_accounts(agent: AgentProgram, work: Path) -> None:
+    """The agent shall tell of made-up accounts, not of this machine's: it sees another list of them. Needs root."""
+    for name, text in (("passwd", ACCOUNTS), ("group", GROUPS)):
+        (work / name).write_text(text)
+    bound = 'mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group && exec "$@"'
+    agent.command = ["unshare", "--mount", "sh", "-c", bound, str(work), *agent.command]
 
 
 def seed(engine: EngineProgram, count: int) -> None:

@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from borealis_agent.capabilities.remote_desktop.report import SECTION, Report
 from borealis_agent.role_api import BaseRole, JobOutcome, OutputSink, RoleContext, VerifiedJob
 from borealis_wire.events import Rest, RunStatus, ScriptType
 
 if TYPE_CHECKING:
     from borealis_agent.capabilities.remote_desktop.desk import Desk
-    from borealis_agent.capabilities.remote_desktop.report import Report
 
 ROLE_NAME = "RDP"
 ROLE_CONTEXTS = ["system"]
@@ -98,7 +98,7 @@ class Role(BaseRole):
         self._report = report = await self._the_desk().look()
         if report == self._sent:
             return True
-        section = {"remote_desktop": {**report.to_details(), "looked_at": int(time.time())}}
+        section = {SECTION: {**report.to_details(), "looked_at": int(time.time())}}
         try:
             payload = {"agent_id": self.ctx.agent_id, "details": section, "complete": list(section)}
             await self.ctx.post_json(Rest.DETAILS, payload)

@@ -36,6 +36,8 @@ from borealis_wire.refusal import Refused
 LOCK_FILE: Final = "enrollment.lock"
 LOCK_SECONDS: Final = 180.0
 NO_CODE_SECONDS: Final = 15.0
+APPEARED_SECONDS: Final = 3.0
+"""How often an agent without a code looks whether the other one has enrolled the device: people wait for that."""
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +160,7 @@ class EnrolmentFlow:
                     CODE_ADVICE,
                     self._settings.config_path,
                 )
-            await self._clock.sleep(NO_CODE_SECONDS / 5)
+            await self._clock.sleep(APPEARED_SECONDS)
 
     async def _wait(self, reading: Reading, offer: Offer) -> None:
         backoff = self._backoffs.setdefault(reading.outcome, backoff_for(reading.outcome))

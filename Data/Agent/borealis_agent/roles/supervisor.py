@@ -318,8 +318,9 @@ def trusted_owners() -> frozenset[int]:
 
 
 def _patience(value: object) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0.05 <= value <= 300
-    return float(value) if usable and isinstance(value, int | float) else BLOCK_SECONDS
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0.05 <= value <= 300:
+        return float(value)
+    return BLOCK_SECONDS
 
 
 def _file_name(name: str) -> str:

@@ -13,6 +13,7 @@ from borealis_engine.activity.text import storable
 from borealis_wire.events import CONTEXT_HEADER_VALUES
 from borealis_wire.messages import agent_id
 
+# The agent has these names and bounds too, in what runs under Ansible's own Python and can import nothing of the wire.
 COUNTS: Final = ("ok", "changed", "failed", "skipped", "unreachable", "rescued", "ignored")
 RESULTS: Final = frozenset({"ok", "changed", "failed", "skipped", "unreachable"})
 MAX_HOSTS: Final = 200

@@ -9,7 +9,7 @@ from litestar.params import Parameter, QueryParameter
 
 from borealis_engine.api.access import body_limit, operator
 from borealis_engine.api.errors import errors
-from borealis_engine.api.runs_api import Started, start_job
+from borealis_engine.api.runs_api import Started, Wait, start_job
 from borealis_engine.api.services import Services
 from borealis_engine.core.errors import Invalid
 from borealis_engine.jobs import LaunchRequest
@@ -101,7 +101,7 @@ async def ansible_quick_run(
     principal: Principal,
     peer: str,
     data: LaunchRequest,
-    wait: Annotated[float, Parameter(ge=0, le=60, description="Seconds to wait for the end, at most 60.")] = 0,
+    wait: Wait = 0,
 ) -> Started:
     """Start a playbook on devices: as ``/api/scripts/quick_run`` with ``script_type`` ``ansible``."""
     if data.script_type not in {"", ScriptType.ANSIBLE.value}:

@@ -27,7 +27,7 @@ MAX_TIME: Final = 253402300799
 MAX_TEXT: Final = 200
 MAX_WITH_OUTPUT: Final = 20
 """Runs with output on one page: each may bring 2 MiB."""
-_Wait = Annotated[float, Parameter(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the end, at most 60.")]
+Wait = Annotated[float, Parameter(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the end, at most 60.")]
 _RunId = Annotated[str, Parameter(max_length=64)]
 
 
@@ -199,7 +199,7 @@ class HistoryDeleted(msgspec.Struct, frozen=True):
     tags=["runs"],
 )
 async def quick_run(
-    services: Services, principal: Principal, peer: str, data: LaunchRequest, wait: _Wait = 0
+    services: Services, principal: Principal, peer: str, data: LaunchRequest, wait: Wait = 0
 ) -> Started:
     """Start a script on devices: on all that are named, or on none.
 
@@ -265,7 +265,7 @@ async def list_runs(
 
 
 @get("/api/runs/{run_id:str}", opt=operator(Permission.RUNS_READ), responses=errors(404), tags=["runs"])
-async def get_run(services: Services, principal: Principal, run_id: _RunId, wait: _Wait = 0) -> RunView:
+async def get_run(services: Services, principal: Principal, run_id: _RunId, wait: Wait = 0) -> RunView:
     """One run with its output; with ``wait`` as soon as it is over."""
     history = services.jobs.history
     live = services.activity.live(run_id)
@@ -280,7 +280,7 @@ async def get_output(
     principal: Principal,
     run_id: _RunId,
     after_seq: Annotated[int, Parameter(ge=-1, le=2**31 - 1)] = -1,
-    wait: _Wait = 0,
+    wait: Wait = 0,
 ) -> OutputPage:
     """Live output above ``after_seq``; with ``wait`` as soon as there is some, or the run is over."""
     history = services.jobs.history
@@ -305,7 +305,7 @@ async def cancel_run(services: Services, principal: Principal, peer: str, run_id
 
 @get("/api/jobs/{job_id:str}", opt=operator(Permission.RUNS_READ), responses=errors(404), tags=["runs"])
 async def get_job(
-    services: Services, principal: Principal, job_id: Annotated[str, Parameter(max_length=64)], wait: _Wait = 0
+    services: Services, principal: Principal, job_id: Annotated[str, Parameter(max_length=64)], wait: Wait = 0
 ) -> JobWithRuns:
     """A job with its runs and their output; with ``wait`` as soon as all of them are over."""
     history = services.jobs.history

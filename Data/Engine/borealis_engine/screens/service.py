@@ -97,8 +97,8 @@ class ScreenService:
         if asked.region is not None:
             detail["region"] = asked.region.to_json()
         order = self._order(
-            record,
-            principal,
+            record.guid,
+            principal.username,
             ScreenAction.PICTURE,
             monitor=asked.monitor,
             region=asked.region,
@@ -112,7 +112,7 @@ class ScreenService:
     async def surroundings(self, principal: Principal, guid: str, *, seconds: float, address: str) -> ScreenList:
         """Monitors and windows of the signed-in user. Raises as :meth:`picture`."""
         record = self._reachable(principal, guid)
-        order = self._order(record, principal, ScreenAction.LIST)
+        order = self._order(record.guid, principal.username, ScreenAction.LIST)
         found = await self._look(order, seconds, _entry("screen.list", record, principal, {}, address))
         assert isinstance(found, WindowList)
         return ScreenList(found.user, found.monitors, found.windows, found.note)
@@ -284,10 +284,7 @@ class ScreenService:
             raise Conflict("not_connected", "The device is not connected now.")
         return record
 
-    def _order(self, record: DeviceRecord, principal: Principal, action: ScreenAction, **more: Any) -> ScreenOrder:
-        return self._order_of(record.guid, principal.username, action, **more)
-
-    def _order_of(self, guid: str, asked_by: str, action: ScreenAction, **more: Any) -> ScreenOrder:
+    def _order(self, guid: str, asked_by: str, action: ScreenAction, **more: Any) -> ScreenOrder:
         now = self._clock.now()
         more.setdefault("order_id", self._randomness.uuid())
         return ScreenOrder(
@@ -331,7 +328,9 @@ class ScreenService:
             return
         reason = str(said.get("reason", ""))
         if reason in set(RefusalCode):
-            raise Conflict("screen_refused", f"The device refused the order ({reason}). {_advice(reason)}")
+            raise Conflict(
+                "screen_refused", f"The device refused the order ({reason}). {REFUSAL_ADVICE[RefusalCode(reason)]}"
+            )
         raise Conflict("no_picture", str(said.get("detail") or "The device cannot show its screen.")[:500])
 
     def _new_watch(self, record: DeviceRecord, asked: WatchAsked) -> Watch:
@@ -349,8 +348,8 @@ class ScreenService:
     async def _begin(self, record: DeviceRecord, principal: Principal, watch: Watch) -> None:
         asked = watch.asked
         order = self._order(
-            record,
-            principal,
+            record.guid,
+            principal.username,
             ScreenAction.WATCH,
             order_id=watch.order_id,
             monitor=asked.monitor,
@@ -414,7 +413,7 @@ class ScreenService:
 
     async def _carry_out(self, stop: _Stop) -> None:
         if stop.order_id and self._link is not None and self._link.has_session(stop.guid, CONTEXT):
-            order = self._order_of(stop.guid, stop.asked_by, ScreenAction.STOP, watch_id=stop.order_id)
+            order = self._order(stop.guid, stop.asked_by, ScreenAction.STOP, watch_id=stop.order_id)
             # A device that does not hear it hears at its next frame that nobody watches.
             with contextlib.suppress(EngineError, TimeoutError):
                 async with asyncio.timeout(ACK_SECONDS):
@@ -442,7 +441,3 @@ class ScreenService:
 
 def _entry(action: str, record: DeviceRecord, principal: Principal, detail: dict[str, Any], address: str) -> AuditEntry:
     return AuditEntry(principal.username, action, "device", record.guid, detail, address, site_id=record.auth.site_id)
-
-
-def _advice(reason: str) -> str:
-    return REFUSAL_ADVICE[RefusalCode(reason)]

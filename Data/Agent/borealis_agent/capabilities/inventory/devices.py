@@ -42,6 +42,7 @@ _CLASSES: Final = {
     "1200": "Processing accelerator",
     "00ff": "Virtual device",
     "ff00": "Unassigned",
+    "ffff": "Unassigned",
 }
 _VENDORS: Final = {
     "1002": "AMD/ATI",

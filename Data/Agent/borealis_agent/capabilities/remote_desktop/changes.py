@@ -3,11 +3,12 @@
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from borealis_agent.capabilities.remote_desktop.running import Done
 from borealis_base.files import move_aside, write_atomic
 
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -34,6 +35,19 @@ class CannotPrepare(Exception):
 
 class CannotUndo(Exception):
     """A change stays: somebody has changed the same since, or the system would not have it. Says why."""
+
+
+def must(done: Done, complaint: str) -> Done:
+    """What a step's program printed. Raises ``CannotPrepare`` where it failed."""
+    if done.code != 0:
+        raise CannotPrepare(f"{complaint}: {done.said}")
+    return done
+
+
+def must_undo(done: Done) -> None:
+    """Raises ``CannotUndo`` where the program that takes a step back failed."""
+    if done.code != 0:
+        raise CannotUndo(done.said)
 
 
 class ChangeLog:
@@ -66,6 +80,21 @@ class ChangeLog:
     def forget(self, change: Change) -> None:
         """It is undone. Raises ``OSError``."""
         self._write([known for known in self._changes if known is not change])
+
+    async def take_back(
+        self, order: Sequence[Change], undo: Callable[[Change], Awaitable[None]], say: Callable[[str], None]
+    ) -> list[str]:
+        """Undo these one by one and forget each; gives a sentence for each that has to stay. One stops no other."""
+        stays = []
+        for change in order:
+            try:
+                await undo(change)
+            except (CannotUndo, TimeoutError, OSError) as error:
+                stays.append(f"{change.what}: {error}")
+                continue
+            self.forget(change)
+            say(f"undone: {change.what}")
+        return stays
 
     def _write(self, changes: list[Change]) -> None:
         body = {"version": 1, "changes": [asdict(change) for change in changes]}

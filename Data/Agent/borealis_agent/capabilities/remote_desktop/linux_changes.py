@@ -16,9 +16,16 @@ from pathlib import Path
 from typing import Final
 
 from borealis_agent.capabilities.remote_desktop import linux
-from borealis_agent.capabilities.remote_desktop.changes import CannotPrepare, CannotUndo, Change, ChangeLog
+from borealis_agent.capabilities.remote_desktop.changes import (
+    CannotPrepare,
+    CannotUndo,
+    Change,
+    ChangeLog,
+    must,
+    must_undo,
+)
 from borealis_agent.capabilities.remote_desktop.report import RDP_PORT
-from borealis_agent.capabilities.remote_desktop.running import Done, Run
+from borealis_agent.capabilities.remote_desktop.running import Run
 from borealis_base.files import write_atomic
 
 assert sys.platform != "win32"  # so that the other platform's type check passes over this file
@@ -62,18 +69,10 @@ class LinuxDesktop:
 
     async def undo(self) -> list[str]:
         """Take every change back, the last one first; gives a sentence for each that has to stay."""
-        stays = []
         # What ran before is started again at the very end, with the configuration it had.
         backwards = list(reversed(list(self._changes)))
-        for change in sorted(backwards, key=lambda item: item.kind == "service" and bool(item.before["running"])):
-            try:
-                await self._undo(change)
-            except (CannotUndo, TimeoutError, OSError) as error:
-                stays.append(f"{change.what}: {error}")
-                continue
-            self._changes.forget(change)
-            self._say(f"undone: {change.what}")
-        return stays
+        order = sorted(backwards, key=lambda item: item.kind == "service" and bool(item.before["running"]))
+        return await self._changes.take_back(order, self._undo, self._say)
 
     def recover(self) -> None:
         """Take back what only stands while a package is installed; an agent that was ended then left it."""
@@ -91,7 +90,7 @@ class LinuxDesktop:
             missing = [name for name in PACKAGES if (await self._run(("rpm", "-q", name))).code != 0]
             self._changes.intend(Change("dnf", f"installed {', '.join(missing)}", {"packages": missing}))
             self._say(f"installing {', '.join(missing)} by dnf")
-            self._must(await self._run(("dnf", "install", "-y", "-q", *missing)), "dnf could not install xrdp")
+            must(await self._run(("dnf", "install", "-y", "-q", *missing)), "dnf could not install xrdp")
         else:
             raise CannotPrepare("xrdp is not installed, and neither apt-get nor dnf is there to install it")
         if not (self._root / linux.SERVER).exists():
@@ -102,8 +101,8 @@ class LinuxDesktop:
         planned = await self._run(("apt-get", "-s", *wanted))
         if planned.code != 0:
             self._say("reading the lists of packages anew")
-            self._must(await self._run(("apt-get", "update", "-q")), "apt-get update failed")
-            planned = self._must(await self._run(("apt-get", "-s", *wanted)), "apt-get cannot install xrdp")
+            must(await self._run(("apt-get", "update", "-q")), "apt-get update failed")
+            planned = must(await self._run(("apt-get", "-s", *wanted)), "apt-get cannot install xrdp")
         names = [name for name in _INST.findall(planned.output) if _NAME.fullmatch(name)]
         missing = [name for name in names if not await self._dpkg_knows(name)]
         self._changes.intend(Change("apt", f"installed {', '.join(missing)}", {"packages": missing}))
@@ -119,7 +118,7 @@ class LinuxDesktop:
         finally:
             if held:
                 self.recover()
-        self._must(done, "apt-get could not install xrdp")
+        must(done, "apt-get could not install xrdp")
 
     def _remove_hold(self) -> None:
         policy = self._root / POLICY
@@ -173,7 +172,7 @@ class LinuxDesktop:
         self._changes.intend(
             Change("group", f"{account} joined the group {group}", {"account": account, "group": group})
         )
-        self._must(await self._run(("usermod", "-a", "-G", group, account)), "xrdp could not be let read its TLS key")
+        must(await self._run(("usermod", "-a", "-G", group, account)), "xrdp could not be let read its TLS key")
         self._say(f"{account} may read its TLS key (group {group})")
         return True
 
@@ -190,9 +189,9 @@ class LinuxDesktop:
         self._say("starting xrdp again" if running else "starting xrdp")
         if linux.has_systemd(self._root):
             if not enabled:
-                self._must(await self._run(("systemctl", "enable", *UNITS)), "xrdp could not be enabled")
+                must(await self._run(("systemctl", "enable", *UNITS)), "xrdp could not be enabled")
             verb = "restart" if again and running else "start"
-            self._must(await self._run(("systemctl", verb, "xrdp.service")), "xrdp could not be started")
+            must(await self._run(("systemctl", verb, "xrdp.service")), "xrdp could not be started")
         else:
             await self._init_script("restart" if again and running else "start")
 
@@ -200,7 +199,7 @@ class LinuxDesktop:
         script = self._root / "etc/init.d/xrdp"
         if not script.exists():
             raise CannotPrepare("neither systemd nor /etc/init.d/xrdp is there to start xrdp")
-        self._must(await self._run((str(script), verb)), f"/etc/init.d/xrdp {verb} failed")
+        must(await self._run((str(script), verb)), f"/etc/init.d/xrdp {verb} failed")
         collect_ended(self._root)
 
     async def _until_listening(self) -> None:
@@ -225,14 +224,14 @@ class LinuxDesktop:
                 if re.search(rf"^{rule}\s+ALLOW", (await self._run(("ufw", "status"))).output, re.MULTILINE):
                     continue
                 self._changes.intend(Change("ufw", f"ufw lets {rule} in", {"rule": rule}))
-                self._must(await self._run(("ufw", "allow", rule)), "ufw would not open the port")
+                must(await self._run(("ufw", "allow", rule)), "ufw would not open the port")
             else:
                 query = ("firewall-cmd", "--permanent", f"--query-port={rule}")
                 if (await self._run(query)).code == 0:
                     continue
                 self._changes.intend(Change("firewalld", f"firewalld lets {rule} in", {"rule": rule}))
                 for command in (("--permanent", f"--add-port={rule}"), (f"--add-port={rule}",)):
-                    self._must(await self._run(("firewall-cmd", *command)), "firewalld would not open the port")
+                    must(await self._run(("firewall-cmd", *command)), "firewalld would not open the port")
             self._say(f"{wall} lets {rule} in")
         if not walls:
             self._say("neither ufw nor firewalld is in force here; another firewall has to be opened by hand")
@@ -245,25 +244,25 @@ class LinuxDesktop:
             case "apt":
                 present = [name for name in before["packages"] if await self._dpkg_knows(name)]
                 if present:
-                    self._undone(await self._run(("apt-get", "purge", "-y", "-q", "-o", "Dpkg::Use-Pty=0", *present)))
+                    must_undo(await self._run(("apt-get", "purge", "-y", "-q", "-o", "Dpkg::Use-Pty=0", *present)))
             case "dnf":
                 present = [name for name in before["packages"] if (await self._run(("rpm", "-q", name))).code == 0]
                 if present:
-                    self._undone(await self._run(("dnf", "remove", "-y", "-q", *present)))
+                    must_undo(await self._run(("dnf", "remove", "-y", "-q", *present)))
             case "hold":
                 self._remove_hold()
             case "file":
                 self._undo_file(change)
             case "group":
                 if linux.account_of(self._root) == before["account"]:
-                    self._undone(await self._run(("gpasswd", "-d", before["account"], before["group"])))
+                    must_undo(await self._run(("gpasswd", "-d", before["account"], before["group"])))
             case "service":
                 await self._undo_service(change)
             case "ufw":
-                self._undone(await self._run(("ufw", "delete", "allow", before["rule"])))
+                must_undo(await self._run(("ufw", "delete", "allow", before["rule"])))
             case "firewalld":
                 for words in (("--permanent", f"--remove-port={before['rule']}"), (f"--remove-port={before['rule']}",)):
-                    self._undone(await self._run(("firewall-cmd", *words)))
+                    must_undo(await self._run(("firewall-cmd", *words)))
             case _:
                 raise CannotUndo("this version of the agent does not know how")
 
@@ -288,27 +287,16 @@ class LinuxDesktop:
             return
         if systemd:
             if not before["enabled"]:
-                self._undone(await self._run(("systemctl", "disable", *UNITS)))
+                must_undo(await self._run(("systemctl", "disable", *UNITS)))
             verb = "restart" if before["running"] else "stop"
-            self._undone(await self._run(("systemctl", verb, "xrdp.service")))
+            must_undo(await self._run(("systemctl", verb, "xrdp.service")))
             if not before["running"]:
-                self._undone(await self._run(("systemctl", "stop", "xrdp-sesman.service")))
+                must_undo(await self._run(("systemctl", "stop", "xrdp-sesman.service")))
             return
         script = self._root / "etc/init.d/xrdp"
         if script.exists():
-            self._undone(await self._run((str(script), "restart" if before["running"] else "stop")))
+            must_undo(await self._run((str(script), "restart" if before["running"] else "stop")))
             collect_ended(self._root)
-
-    @staticmethod
-    def _must(done: Done, complaint: str) -> Done:
-        if done.code != 0:
-            raise CannotPrepare(f"{complaint}: {done.said}")
-        return done
-
-    @staticmethod
-    def _undone(done: Done) -> None:
-        if done.code != 0:
-            raise CannotUndo(done.said)
 
 
 def collect_ended(root: Path) -> None:

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from borealis_agent.capabilities.remote_desktop.changes import CannotPrepare, CannotUndo, Change, ChangeLog
+from borealis_agent.capabilities.remote_desktop.changes import (
+    CannotPrepare,
+    CannotUndo,
+    Change,
+    ChangeLog,
+    must,
+    must_undo,
+)
 from borealis_agent.capabilities.remote_desktop.report import RDP_PORT, Report
 from borealis_agent.capabilities.remote_desktop.running import Done, Run
 
@@ -165,31 +172,20 @@ class WindowsDesktop:
         self._set(SERVER, "fDenyTSConnections", 0, "connections are allowed (fDenyTSConnections)")
         if facts.start == DISABLED:
             self._set(SERVICE, "Start", ON_DEMAND, "the service TermService may be started")
-            self._must(
-                await self._run(("sc.exe", "config", "TermService", "start=", "demand")), "TermService is disabled"
-            )
+            must(await self._run(("sc.exe", "config", "TermService", "start=", "demand")), "TermService is disabled")
         if not is_running(await self._run(("sc.exe", "query", "TermService"))):
             self._changes.intend(Change("service", "started the service TermService", {"running": False}))
-            self._must(await self._run(("sc.exe", "start", "TermService")), "TermService could not be started")
+            must(await self._run(("sc.exe", "start", "TermService")), "TermService could not be started")
             self._say("started the service TermService")
         if open_network and not all(facts.rules.values()):
             what = "the firewall lets remote desktop in"
             self._changes.intend(Change("firewall", what, {"rules": dict(facts.rules)}))
-            self._must(await self._switch_rules("yes"), "the firewall could not be opened")
+            must(await self._switch_rules("yes"), "the firewall could not be opened")
             self._say(what)
 
     async def undo(self) -> list[str]:
         """Take every change back, the last one first; gives a sentence for each that has to stay."""
-        stays = []
-        for change in reversed(list(self._changes)):
-            try:
-                await self._undo(change)
-            except (CannotUndo, TimeoutError, OSError) as error:
-                stays.append(f"{change.what}: {error}")
-                continue
-            self._changes.forget(change)
-            self._say(f"undone: {change.what}")
-        return stays
+        return await self._changes.take_back(list(reversed(list(self._changes))), self._undo, self._say)
 
     def recover(self) -> None:
         """Nothing here stands only for a while."""
@@ -224,12 +220,12 @@ class WindowsDesktop:
                 await self._undo_registry(change)
             case "service":
                 if is_running(await self._run(("sc.exe", "query", "TermService"))):
-                    self._undone(await self._run(("sc.exe", "stop", "TermService")))
+                    must_undo(await self._run(("sc.exe", "stop", "TermService")))
             case "firewall":
                 rules = facts_of(self._registry).rules
                 if not all(rules.get(name) for name in before["rules"]):
                     raise CannotUndo("somebody switched rules off since; they stay as they are")
-                self._undone(await self._switch_rules("no"))
+                must_undo(await self._switch_rules("no"))
             case _:
                 raise CannotUndo("this version of the agent does not know how")
 
@@ -241,7 +237,7 @@ class WindowsDesktop:
         if str(now) not in change.ours:
             raise CannotUndo("somebody changed the value since; it stays as it is")
         if path == SERVICE:  # the service manager keeps its own copy, so it is told and writes the registry itself
-            self._undone(await self._run(("sc.exe", "config", "TermService", "start=", "disabled")))
+            must_undo(await self._run(("sc.exe", "config", "TermService", "start=", "disabled")))
         if value is None:
             self._registry.delete(path, name)
         else:
@@ -250,13 +246,3 @@ class WindowsDesktop:
     async def _switch_rules(self, enable: str) -> Done:
         words = ("netsh.exe", "advfirewall", "firewall", "set", "rule", f"group={GROUP}", "new", f"enable={enable}")
         return await self._run(words)
-
-    @staticmethod
-    def _must(done: Done, complaint: str) -> None:
-        if done.code != 0:
-            raise CannotPrepare(f"{complaint}: {done.said}")
-
-    @staticmethod
-    def _undone(done: Done) -> None:
-        if done.code != 0:
-            raise CannotUndo(done.said)

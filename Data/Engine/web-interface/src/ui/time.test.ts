@@ -9,6 +9,7 @@ describe("times", () => {
     expect(ago(0, 86_400)).toBe("yesterday");
   });
   it("last in two units at most", () => {
+    expect(duration(0.0999)).toBe("< 0.1 s");
     expect(duration(0.42)).toBe("0.4 s");
     expect(duration(242)).toBe("4 min 2 s");
     expect(duration(97_200)).toBe("1 d 3 h");

@@ -28,8 +28,9 @@ export function exactly(seconds: number): string {
   return exact.format(new Date(seconds * 1000));
 }
 
-/** "1 d 3 h", "4 min 2 s", "0.4 s": how long something took or has lasted. */
+/** "1 d 3 h", "4 min 2 s", "0.4 s", "< 0.1 s": how long something took or has lasted. */
 export function duration(seconds: number): string {
+  if (seconds < 0.1) return "< 0.1 s";
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   const parts: readonly [number, string][] = [
     [Math.floor(seconds / 86_400), "d"],

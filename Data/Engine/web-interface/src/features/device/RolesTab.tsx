@@ -8,6 +8,11 @@ import { useThisDevice } from "./useThisDevice";
 
 const SHOWN = new Set(["state", "context", "reason", "file", "stage"]);
 
+/** Nothing to tell: no text, or a time that was not yet. */
+function isEmpty(name: string, value: unknown): boolean {
+  return plain(value) === "" || (name.endsWith("_at") && value === 0);
+}
+
 /** Times come as Unix seconds in members that end in `_at`. */
 function moment(name: string, value: unknown): string {
   return name.endsWith("_at") && typeof value === "number" && value > 1e9 ? exactly(value) : plain(value);
@@ -29,16 +34,17 @@ export function RolesTab() {
     <Section title="Roles of its agents">
       <SimpleTable
         label="Roles"
-        head={["Role", "State", "Agent", "Reason", "More"]}
+        head={["Role", "State", "Agent", "File", "Reason", "More"]}
         rows={roles.map(([name, health]) => ({
           key: name,
           cells: [
             name,
             <RoleState key="state" state={plain(health["state"])} />,
             plain(health["context"]) === "interactive" ? "signed-in user" : "SYSTEM",
-            [plain(health["stage"]), plain(health["reason"]), plain(health["file"])].filter(Boolean).join(" · "),
+            plain(health["file"]),
+            [plain(health["stage"]), plain(health["reason"])].filter(Boolean).join(" · "),
             Object.entries(health)
-              .filter(([key, value]) => !SHOWN.has(key) && plain(value) !== "")
+              .filter(([key, value]) => !SHOWN.has(key) && !isEmpty(key, value))
               .map(([key, value]) => `${key.replaceAll("_", " ")} ${moment(key, value)}`)
               .join(", "),
           ],

@@ -7,6 +7,7 @@ import { useMay } from "@/app/session";
 import { useOpenRun } from "@/features/run/link";
 import { useSites } from "@/features/sites/queries";
 import { Confirm, ConfirmTyped } from "@/ui/Confirm";
+import { devicesOf } from "@/ui/count";
 import { useKey } from "@/ui/keys";
 import { NameList } from "@/ui/NameList";
 import { told } from "@/ui/told";
@@ -68,7 +69,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
       }
     },
     onSuccess: () => {
-      told(`Done for ${count(devices.length)}.`);
+      told(`Done for ${devicesOf(devices.length)}.`);
       ask(null);
       onClear();
     },
@@ -85,7 +86,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
     <Paper withBorder px={12} py={6} role="region" aria-label="Selected devices">
       <Group gap="xs">
         <Text size="sm" fw={600} aria-live="polite">
-          {count(selected.length)} selected
+          {devicesOf(selected.length)} selected
         </Text>
         {openRun ? (
           <Button
@@ -154,7 +155,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
       <Confirm
         opened={asked === "move"}
         onClose={close}
-        title={`Move ${count(devices.length)}`}
+        title={`Move ${devicesOf(devices.length)}`}
         act="Move"
         ready={site !== null}
         busy={act.isPending}
@@ -178,7 +179,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
       <Confirm
         opened={asked === "quarantine"}
         onClose={close}
-        title={`Quarantine ${count(devices.length)}?`}
+        title={`Quarantine ${devicesOf(devices.length)}?`}
         act="Quarantine"
         danger
         busy={act.isPending}
@@ -191,7 +192,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
       <Confirm
         opened={asked === "release"}
         onClose={close}
-        title={`Release ${count(devices.length)}?`}
+        title={`Release ${devicesOf(devices.length)}?`}
         act="Release"
         busy={act.isPending}
         error={act.error}
@@ -203,7 +204,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
       <ConfirmTyped
         opened={asked === "revoke"}
         onClose={close}
-        title={`Revoke ${count(devices.length)}?`}
+        title={`Revoke ${devicesOf(devices.length)}?`}
         act="Revoke"
         word={devices.length === 1 ? (devices[0]?.hostname ?? "revoke") : `revoke ${devices.length}`}
         busy={act.isPending}
@@ -215,10 +216,6 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
       </ConfirmTyped>
     </Paper>
   );
-}
-
-function count(number: number): string {
-  return number === 1 ? "1 device" : `${number.toLocaleString()} devices`;
 }
 
 function Names({ devices }: { devices: readonly Device[] }) {

@@ -4,6 +4,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { startTransition, useCallback, useDeferredValue, useMemo, useState } from "react";
 import { useAgentBuild } from "@/features/overview/queries";
 import { useNow } from "@/ui/clock";
+import { devicesOf } from "@/ui/count";
 import { csv, download } from "@/ui/download";
 import { TextLink } from "@/ui/links";
 import { EmptyState } from "@/ui/EmptyState";
@@ -80,8 +81,8 @@ export function DevicesPage() {
       about={
         asked.data
           ? narrowed
-            ? `${shown.length.toLocaleString()} of ${devices.length.toLocaleString()} devices`
-            : `${devices.length.toLocaleString()} devices, ${counts.online.toLocaleString()} online`
+            ? `${shown.length.toLocaleString()} of ${devicesOf(devices.length)}`
+            : `${devicesOf(devices.length)}, ${counts.online.toLocaleString()} online`
           : null
       }
       actions={

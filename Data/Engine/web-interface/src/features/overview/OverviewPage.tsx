@@ -8,6 +8,7 @@ import { deviceState, isOutdated, lastSeen } from "@/features/devices/state";
 import { useWaitingCount } from "@/features/enrol/queries";
 import { RunList } from "@/features/run/RunList";
 import { useNow } from "@/ui/clock";
+import { devicesOf } from "@/ui/count";
 import { TextLink } from "@/ui/links";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -67,7 +68,7 @@ export function OverviewPage() {
       ) : (
         <Stack gap={40}>
           <SimpleGrid cols={{ base: 2, sm: 3, lg: 6 }} spacing="md">
-            <Figure label="Online" of={`of ${devices.length.toLocaleString()} devices${counts.unconnected > 0 ? `, ${counts.unconnected.toLocaleString()} not connected` : ""}`} value={counts.online} to="/devices" search={{ state: "online" }} shape="online" />
+            <Figure label="Online" of={`of ${devicesOf(devices.length)}${counts.unconnected > 0 ? `, ${counts.unconnected.toLocaleString()} not connected` : ""}`} value={counts.online} to="/devices" search={{ state: "online" }} shape="online" />
             <Figure label="Offline" of="devices" value={counts.offline} to="/devices" search={{ state: "offline" }} shape="offline" />
             <Figure label="Waiting" of="devices, for approval" value={waiting} to="/enrol" search={{}} shape="waiting" loud={waiting > 0} />
             <Figure label="Quarantined" of="devices" value={counts.quarantined} to="/devices" search={{ state: "quarantined" }} shape="quarantined" loud={counts.quarantined > 0} />

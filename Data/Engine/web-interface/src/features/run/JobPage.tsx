@@ -10,6 +10,7 @@ import { Confirm } from "@/ui/Confirm";
 import { ButtonLink, MenuLink } from "@/ui/ButtonLink";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { devicesOf } from "@/ui/count";
 import { TextLink } from "@/ui/links";
 import { Loading } from "@/ui/Loading";
 import { NameList } from "@/ui/NameList";
@@ -249,7 +250,7 @@ function Summary({ counts }: { counts: Record<Part, number> }) {
   ].filter(Boolean);
   return (
     <Text size="sm" c="dimmed" role="status">
-      {counts.all === 1 ? "1 device" : `${counts.all.toLocaleString()} devices`}: {parts.join(", ")}
+      {devicesOf(counts.all)}: {parts.join(", ")}
     </Text>
   );
 }

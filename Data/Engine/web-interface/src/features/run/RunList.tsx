@@ -12,8 +12,7 @@ import { useRuns, type Run, type RunsAsked } from "./queries";
 
 function took(run: Run): string {
   if (!run.started_at || !run.finished_at) return "";
-  const seconds = run.finished_at - run.started_at;
-  return seconds < 0.1 ? "under 0.1 s" : duration(seconds);
+  return duration(run.finished_at - run.started_at);
 }
 
 function What({ run }: { run: Run }) {

@@ -9,6 +9,7 @@ import { useSaved } from "@/features/devices/useSaved";
 import { useAgentBuild } from "@/features/overview/queries";
 import { useSites } from "@/features/sites/queries";
 import { useNow } from "@/ui/clock";
+import { devicesOf } from "@/ui/count";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Loading } from "@/ui/Loading";
 import { SearchBox } from "@/ui/SearchBox";
@@ -53,7 +54,7 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
     if (!filter) return;
     const fitting = filterDevices(devices, filter.search, now, build).filter((one) => one.status === "active" && !known.has(one.guid));
     add(fitting);
-    told(`“${filter.name}” added ${fitting.length.toLocaleString()} ${fitting.length === 1 ? "device" : "devices"}, as it is now.`);
+    told(`“${filter.name}” added ${devicesOf(fitting.length)}, as it is now.`);
   };
   const online = targets.devices.filter(isConnected).length;
   const unconnected = targets.devices.filter((device) => deviceState(device) === "unconnected").length;
@@ -155,7 +156,7 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
         <Text size="sm" fw={600} aria-live="polite">
           {targets.devices.length === 0
             ? "No device is chosen"
-            : `${targets.devices.length.toLocaleString()} ${targets.devices.length === 1 ? "device" : "devices"}: ${online.toLocaleString()} online${unconnected ? `, ${unconnected.toLocaleString()} not connected` : ""}${away > unconnected ? `, ${(away - unconnected).toLocaleString()} offline` : ""}`}
+            : `${devicesOf(targets.devices.length)}: ${online.toLocaleString()} online${unconnected ? `, ${unconnected.toLocaleString()} not connected` : ""}${away > unconnected ? `, ${(away - unconnected).toLocaleString()} offline` : ""}`}
         </Text>
         {targets.devices.length > 0 || chosen.guids.length > 0 ? (
           <Button size="compact-xs" variant="subtle" color="gray" onClick={() => onChange({ guids: [], sites: [], all: false })}>
