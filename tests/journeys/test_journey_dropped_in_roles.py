@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.programs.programs import DATA, AgentProgram, EngineProgram, enrol, run_script, wait_for
+from tests.programs.programs import (
+    DATA,
+    AgentProgram,
+    EngineProgram,
+    enrol,
+    processes_with,
+    run_script,
+    wait_for,
+    wait_online,
+    wait_run,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -177,3 +187,75 @@ def bad_roles_are_told_by_file_stage_and_reason(
     with engine.owner() as client:
         (run,) = run_script(client, "echo still here", guids=[guid])
     assert (run["status"], run["stdout"]) == ("Success", "still here\n")
+
+
+WAITS = """
+import asyncio
+import ctypes
+import os
+
+ROLE_NAME = 'waits'
+ROLE_CONTEXTS = ['system']
+
+
+class Role:
+    def __init__(self, ctx):
+        self.ctx = ctx
+
+    def register_events(self):
+        self.ctx.start_task('wait', self._wait())
+
+    async def _wait(self):
+        while True:
+            await asyncio.sleep(0.1)
+            for sign, work in (({still!r}, self._stand_still), ({grow!r}, self._grow)):
+                if os.path.exists(sign):
+                    os.remove(sign)
+                    work()
+
+    def _stand_still(self):
+        lock, calls = ctypes.create_string_buffer(128), ctypes.PyDLL(None)
+        for _ in range(2):
+            calls.pthread_mutex_lock(lock)
+
+    def _grow(self):
+        self.kept = bytearray(os.urandom(1)) * (200 * 1024 * 1024)
+"""
+
+
+def test_survives_a_role_that_stops_the_agent_and_one_that_eats_its_memory(
+    engine: EngineProgram, staged: tuple[AgentProgram, Path], tmp_path: Path
+) -> None:
+    agent, folder = staged
+    still, grow = tmp_path / "still", tmp_path / "grow"
+    (folder / "role_Waits.py").write_text(WAITS.format(still=str(still), grow=str(grow)))
+    settings = agent.root / "Agent/Borealis/Settings/agent_settings_SYSTEM.json"
+    bounds = {"hang_seconds": 4, "memory_limit_mb": 150}
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **bounds}))
+    agent.start()
+    guid = wait_online(engine, agent)
+    marker = f"7{os.getpid()}.25"
+    with engine.owner() as client:
+        body = {"script_content": f"sleep {marker}", "script_type": "bash", "guids": [guid]}
+        run_id = client.post("/api/scripts/quick_run", json=body).json()["results"][0]["run_id"]
+        wait_for("the script", lambda: processes_with(f"sleep {marker}"), log=agent.output)
+
+        still.touch()
+        wait_for("the agent to be ended", lambda: not agent.running(), log=agent.output)
+        assert agent.stop() == 1
+        agent.start()
+        assert wait_run(client, run_id)["status"] == "Interrupted"
+        wait_for("the script to be gone", lambda: not processes_with(marker))
+        told = (agent.logs / "agent.error.log").read_text()
+        assert "its event loop had stood still" in told
+        assert "in _stand_still" in told
+        (run,) = run_script(client, "echo again here", guids=[guid])
+        assert (run["status"], run["stdout"]) == ("Success", "again here\n")
+
+        grow.touch()
+        wait_for("the agent to end", lambda: not agent.running(), log=agent.output)
+        assert agent.stop() == 1
+        assert "MB of memory, and may hold 150" in agent.output.read_text()
+        agent.start()
+        (run,) = run_script(client, "echo and again", guids=[guid])
+        assert (run["status"], run["stdout"]) == ("Success", "and again\n")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from borealis_agent.app.rooms import Rooms
+from borealis_agent.app.rooms import Rooms, spool_of
+from borealis_agent.app.watchdog import Watchdog
 from borealis_agent.core.errors import AgentError, Fatal
 from borealis_agent.core.settings import AgentSettings
 from borealis_agent.intake import Delivery, Intake
@@ -40,11 +41,13 @@ class Agent:
         tasks: Supervisor,
         build_id: str = "",
         clock: Clock | None = None,
+        watched: bool = False,
     ) -> None:
         self._settings = settings
         self._tasks = tasks
         self._clock = clock or SystemClock()
         self._rng = random.Random()  # noqa: S311  jitter
+        self._watched = watched
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._rooms = rooms = Rooms(settings, environ=environ, clock=self._clock, rng=self._rng)
@@ -88,6 +91,8 @@ class Agent:
         log.info("agent starts: %s as %s%s", self._settings.context_label, machine.current_user(), rights)
         _on_signals(self._stop.set)
         try:
+            if self._watched:
+                self._watch_over_us()
             self._vital("collect orphans", self._rooms.executor.watch())
             self._vital("deliver results", self._delivery.run())
             self._vital("watch the settings file", self._watch_config())
@@ -154,6 +159,13 @@ class Agent:
                 self._stop.set()
 
         self._tasks.start(name, watched())
+
+    def _watch_over_us(self) -> None:
+        """Only where the process is ours: what the watchdog ends is all of it."""
+        path = spool_of(self._settings) / "standstill"
+        watchdog = Watchdog(path, settings=lambda: self._config.data, memory=machine.own_memory)
+        watchdog.tell_last()
+        self._vital("watchdog", watchdog.run())
 
     async def _watch_config(self) -> None:
         while True:

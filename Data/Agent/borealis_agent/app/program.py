@@ -10,6 +10,7 @@ from typing import Final
 
 from borealis_agent.app.agent import Agent
 from borealis_agent.app.rooms import spool_of
+from borealis_agent.app.watchdog import Overgrown
 from borealis_agent.core import log as agent_log
 from borealis_agent.core.errors import Fatal
 from borealis_agent.core.settings import AgentSettings
@@ -33,6 +34,10 @@ def run(settings: AgentSettings, *, roles_folder: Path, environ: Mapping[str, st
             log.info("the agent has ended")
     except Fatal as error:
         return say_fatal(error)
+    except Overgrown as error:
+        log.error("%s", error.diagnostics())
+        _say(error.diagnostics())
+        return 1
     except KeyboardInterrupt:
         return 0
     except Exception as error:
@@ -91,7 +96,9 @@ def _prepared(settings: AgentSettings) -> Iterator[None]:
 async def _main(settings: AgentSettings, roles_folder: Path, environ: Mapping[str, str], build_id: str) -> None:
     try:
         async with Supervisor() as tasks:
-            agent = Agent(settings, roles_folder=roles_folder, environ=environ, build_id=build_id, tasks=tasks)
+            agent = Agent(
+                settings, roles_folder=roles_folder, environ=environ, build_id=build_id, tasks=tasks, watched=True
+            )
             await agent.run()
     except BaseExceptionGroup as group:
         # A supervisor gathers what went wrong below it; here it is one thing, or the first of several.

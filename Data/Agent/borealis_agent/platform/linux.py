@@ -57,6 +57,14 @@ def memory_percent() -> float | None:
         return None
 
 
+def own_memory() -> int | None:
+    """Resident bytes of this process."""
+    try:
+        return int((_PROC / "self" / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def process_exists(pid: int) -> bool:
     """Whether a process has this number, whoever owns it."""
     try:

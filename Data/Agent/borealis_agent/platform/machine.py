@@ -15,6 +15,7 @@ if sys.platform == "win32":
         is_privileged,
         memory_percent,
         operating_system,
+        own_memory,
         process_exists,
         uptime_seconds,
     )
@@ -25,6 +26,7 @@ else:
         is_privileged,
         memory_percent,
         operating_system,
+        own_memory,
         process_exists,
         uptime_seconds,
     )
@@ -36,6 +38,7 @@ __all__ = [
     "is_privileged",
     "memory_percent",
     "operating_system",
+    "own_memory",
     "process_exists",
     "uptime_seconds",
 ]

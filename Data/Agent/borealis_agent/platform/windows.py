@@ -24,6 +24,17 @@ if sys.platform == "win32":
             ("extended", ctypes.c_ulonglong),
         ]
 
+    class _ProcessMemory(ctypes.Structure):
+        """``PROCESS_MEMORY_COUNTERS`` of psapi.h."""
+
+        _fields_ = [
+            ("size", wintypes.DWORD),
+            ("page_faults", wintypes.DWORD),
+            ("peak_resident", ctypes.c_size_t),
+            ("resident", ctypes.c_size_t),
+            *[(name, ctypes.c_size_t) for name in ("paged_peak", "paged", "other_peak", "other", "file", "file_peak")],
+        ]
+
     def _blob(data: bytes) -> _Blob:
         buffer = ctypes.create_string_buffer(data, len(data))
         return _Blob(len(data), ctypes.cast(buffer, ctypes.POINTER(ctypes.c_char)))
@@ -78,6 +89,18 @@ if sys.platform == "win32":
         if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
             return None
         return float(status.load)
+
+    def own_memory() -> int | None:
+        """Resident bytes of this process."""
+        counters = _ProcessMemory()
+        counters.size = ctypes.sizeof(_ProcessMemory)
+        kernel = ctypes.windll.kernel32
+        kernel.GetCurrentProcess.restype = wintypes.HANDLE
+        ask = kernel.K32GetProcessMemoryInfo
+        ask.argtypes = [wintypes.HANDLE, ctypes.POINTER(_ProcessMemory), wintypes.DWORD]
+        if not ask(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.size):
+            return None
+        return int(counters.resident)
 
     def operating_system() -> str:
         """What the system calls itself, such as ``Windows 10.0.19045``."""

@@ -2,7 +2,7 @@
 
 Owns the one use of SIGALRM in the agent. May be called by: this room. Does not protect from ``os._exit`` and crashes
 of C code, which end the process at once: see ``probation``. On Windows there is no alarm; a call that blocks there
-blocks the agent until whoever watches it starts it anew.
+blocks the agent until ``app.watchdog`` ends it and whoever watches over it starts it anew.
 """
 
 import contextlib

@@ -1,0 +1,103 @@
+"""Ends an agent that stands still or that grows without bound; whoever watches over it starts it again.
+
+Owns the program's use of ``faulthandler``'s timer, and the file ``standstill`` beside the journal. May be called by
+``program``, once in a process: the timer is the process's. Does not see a process that is stopped as a whole.
+"""
+
+import asyncio
+import faulthandler
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from borealis_agent.core.errors import AgentError
+
+HANG: Final = "hang_seconds"
+LIMIT: Final = "memory_limit_mb"
+DEFAULT_HANG: Final = 120.0
+LEAST_HANG: Final = 2.0
+DEFAULT_LIMIT: Final = 512
+LEAST_LIMIT: Final = 128
+TURN_SECONDS: Final = 10.0
+MAX_TOLD: Final = 64 * 1024
+_MB: Final = 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Overgrown(AgentError):
+    """The agent holds more memory than it may."""
+
+
+class Watchdog:
+    """Watches over this process.
+
+    Args:
+        path: where the stacks of a standstill are written, for :meth:`tell_last` of the next start.
+        settings: the agent's settings as they are now: ``hang_seconds``, ``memory_limit_mb``.
+        memory: resident bytes of this process; None where the system does not tell.
+    """
+
+    def __init__(
+        self, path: Path, *, settings: Callable[[], Mapping[str, Any]], memory: Callable[[], int | None]
+    ) -> None:
+        self._path = path
+        self._settings = settings
+        self._memory = memory
+
+    def tell_last(self) -> None:
+        """Put into the error log what an earlier process left when it was ended for standing still. Never raises."""
+        try:
+            with self._path.open("rb") as file:
+                stacks = file.read(MAX_TOLD).decode("utf-8", "replace").strip()
+            self._path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("%s cannot be read: %s", self._path, error)
+            return
+        if stacks:
+            log.error(
+                "the agent was ended and started again, because its event loop had stood still; where it stood:\n%s",
+                stacks,
+            )
+
+    async def run(self) -> None:
+        """Watch until cancelled.
+
+        The loop has to come by here again and again. If it does not, a thread that needs no part of the interpreter
+        writes the stacks of all threads and ends the process with status 1: no Python code could do so while a call
+        into C holds the interpreter.
+
+        Raises:
+            Overgrown: more memory than ``memory_limit_mb``; the agent then ends in good order.
+            OSError: the file cannot be made.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0) as file:
+            try:
+                while True:
+                    hang = _bounded(self._settings().get(HANG), DEFAULT_HANG, LEAST_HANG)
+                    faulthandler.dump_traceback_later(hang, exit=True, file=file)
+                    self._check_memory()
+                    # Not the agent's clock: it is the loop itself that is asked for a sign of life.
+                    await asyncio.sleep(min(TURN_SECONDS, hang / 4))
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+
+    def _check_memory(self) -> None:
+        used = self._memory()
+        limit = int(_bounded(self._settings().get(LIMIT), DEFAULT_LIMIT, LEAST_LIMIT))
+        if used is not None and used > limit * _MB:
+            raise Overgrown(
+                f"The agent holds {used // _MB} MB of memory, and may hold {limit}",
+                advice=f"It ends and is started again. If it comes back, look for a role that keeps too much; {LIMIT} "
+                "in the agent's settings says another limit.",
+            )
+
+
+def _bounded(value: Any, otherwise: float, least: float) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124  NaN
+    return max(least, min(float(value), 86_400.0)) if usable else otherwise
