@@ -86,16 +86,20 @@ class Toy:
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """Run ``Borealis.sh`` beside the test, in a process group of its own like a shell's job."""
-        return subprocess.Popen(
-            [str(self.checkout / "Borealis.sh"), *arguments],
-            env={**self.environ, "BOREALIS_PYTHON": sys.executable},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd="/",
-            start_new_session=True,
-        )
+        heard = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what nohup has us ignore, a child would ignore too
+        try:
+            return subprocess.Popen(
+                [str(self.checkout / "Borealis.sh"), *arguments],
+                env={**self.environ, "BOREALIS_PYTHON": sys.executable},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            signal.signal(signal.SIGHUP, heard)
 
     def status(self) -> dict[str, Any]:
         """What ``status --json`` says."""
