@@ -10,8 +10,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
+from borealis_agent.core.config import number_setting
 from borealis_agent.core.errors import AgentError
 
 HANG: Final = "hang_seconds"
@@ -73,13 +74,11 @@ class Watchdog:
 
         Raises:
             Overgrown: more memory than ``memory_limit_mb``; the agent then ends in good order.
-            OSError: the file cannot be made.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0) as file:
+        with self._opened() as file:
             try:
                 while True:
-                    hang = _bounded(self._settings().get(HANG), DEFAULT_HANG, LEAST_HANG)
+                    hang = number_setting(self._settings(), HANG, otherwise=DEFAULT_HANG, least=LEAST_HANG)
                     faulthandler.dump_traceback_later(hang, exit=True, file=file)
                     self._check_memory()
                     # Not the agent's clock: it is the loop itself that is asked for a sign of life.
@@ -87,17 +86,23 @@ class Watchdog:
             finally:
                 faulthandler.cancel_dump_traceback_later()
 
+    def _opened(self) -> BinaryIO:
+        """The file for the stacks; nowhere to write them is no reason to end the agent, or not to watch it."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            return os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0)
+        except OSError as error:
+            log.warning(
+                "%s cannot be written (%s): a standstill would end the agent and tell nothing", self._path, error
+            )
+            return Path(os.devnull).open("wb", buffering=0)
+
     def _check_memory(self) -> None:
         used = self._memory()
-        limit = int(_bounded(self._settings().get(LIMIT), DEFAULT_LIMIT, LEAST_LIMIT))
+        limit = int(number_setting(self._settings(), LIMIT, otherwise=DEFAULT_LIMIT, least=LEAST_LIMIT))
         if used is not None and used > limit * _MB:
             raise Overgrown(
                 f"The agent holds {used // _MB} MB of memory, and may hold {limit}",
                 advice=f"It ends and is started again. If it comes back, look for a role that keeps too much; {LIMIT} "
                 "in the agent's settings says another limit.",
             )
-
-
-def _bounded(value: Any, otherwise: float, least: float) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124  NaN
-    return max(least, min(float(value), 86_400.0)) if usable else otherwise

@@ -5,6 +5,8 @@ Implements ``role_api.ConfigPort`` in upstream's form: ``data``, ``_write()``, `
 
 import json
 import logging
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from borealis_base.files import move_aside, write_atomic
 
 MAX_CONFIG_BYTES: Final = 1024 * 1024
 DEFAULTS: Final[dict[str, Any]] = {"config_file_watcher_interval": 2, "agent_id": "", "regions": {}}
+_MOST: Final = 86_400.0
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +38,7 @@ class AgentConfig:
     @property
     def interval(self) -> float:
         """How often to call :meth:`watch`, in seconds; at least one."""
-        value = self._data.get("config_file_watcher_interval")
-        usable = isinstance(value, int | float) and not isinstance(value, bool)
-        return max(1.0, float(value)) if usable and value is not None else 2.0
+        return number_setting(self._data, "config_file_watcher_interval", otherwise=2.0, least=1.0)
 
     def _write(self) -> None:
         """Store the settings.
@@ -69,6 +70,21 @@ class AgentConfig:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def number_setting(data: Mapping[str, Any], name: str, *, otherwise: float, least: float) -> float:
+    """A number of the settings, from ``least`` to a day of seconds; ``otherwise`` where there is none.
+
+    People write these files: a number beyond the bounds counts as the bound, and what is no number as nothing.
+    """
+    value = data.get(name)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or (isinstance(value, float) and math.isnan(value))
+    ):
+        return otherwise
+    return float(max(least, min(value, _MOST)))
 
 
 def read_object(path: Path, *, clock: Clock) -> dict[str, Any] | None:

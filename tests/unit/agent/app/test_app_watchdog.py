@@ -74,6 +74,9 @@ def test_a_loop_that_turns_is_left_alone(tmp_path: Path) -> None:
         (129 * MB, 1, True),
         (600 * MB, "much", True),
         (600 * MB, float("nan"), True),
+        pytest.param(600 * MB, 10**400, False, id="a number that no float holds"),
+        pytest.param(600 * MB, -(10**400), True, id="and one below zero"),
+        (600 * MB, True, True),
         (None, 200, False),
     ],
 )
@@ -89,10 +92,16 @@ async def test_memory_has_a_bound(tmp_path: Path, used: int | None, limit: objec
     await asyncio.wait([task])
 
 
-def test_a_file_that_is_no_file_is_told_and_harms_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_survives_a_file_that_is_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         watched(tmp_path).tell_last()
+        task = asyncio.create_task(watched(tmp_path).run())
+        await asyncio.wait([task], timeout=0.05)
+    assert not task.done(), "it watches all the same"
     assert "cannot be read" in caplog.text
+    assert "cannot be written" in caplog.text
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def test_this_process_knows_its_memory() -> None:
