@@ -241,9 +241,15 @@ async def test_a_live_view_shows_what_changes_and_ends_with_who_watches(scene: S
         scene.colour(ORANGE)
         await other.until(lambda: close_to(other.canvas.getpixel((200, 130)), ORANGE))
     await asyncio.to_thread(wait_for, "what takes pictures to end", lambda: not scene.eyes())
+    wanted = ["screen.watch"] * 2 + ["screen.watch_end"] * 2
     with scene.machine.engine.owner() as client:
-        entries = client.get("/api/audit", params={"action": "screen.", "limit": 4}).json()["entries"]
-    assert sorted(entry["action"] for entry in entries) == ["screen.watch"] * 2 + ["screen.watch_end"] * 2
+
+        def on_record() -> bool:
+            """The end goes on record once the device was told of it."""
+            entries = client.get("/api/audit", params={"action": "screen.", "limit": 4}).json()["entries"]
+            return sorted(entry["action"] for entry in entries) == wanted
+
+        await asyncio.to_thread(wait_for, "the audit log", on_record)
 
 
 async def test_a_live_view_ends_when_the_device_is_quarantined_or_its_agent_dies(scene: Scene) -> None:
