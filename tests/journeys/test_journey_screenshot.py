@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import io
 import os
+import signal
 import ssl
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ import socketio
 from PIL import Image
 from tests.journeys.test_journey_signed_in_user import Machine, User, UserAgent, ground, user
 from tests.programs.desktop import SERVER, Desktop
-from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, wait_for
+from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, wait_for, wait_run
+from tests.programs.remains import Rest, has_ended, killed_at_work, offspring
 
 __all__ = ["ground", "user"]
 
@@ -61,14 +64,6 @@ def is_eye(process: psutil.Process) -> bool:
         return "screen.eye" in " ".join(process.cmdline())
     except psutil.NoSuchProcess:
         return False
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Also where nobody collects it: who gets the orphans of an agent is up to the machine."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +266,29 @@ async def test_a_live_view_ends_when_the_device_is_quarantined_or_its_agent_dies
         await one.until(lambda: len(one.over) == 2)
     await asyncio.to_thread(wait_for, "the orphan's end", lambda: has_ended(eye))
     scene.machine.agent.start()
+
+
+def test_survives_kill_nine_at_everything_the_users_agent_does(scene: Scene) -> None:
+    """A script, and a picture of a screen that hangs; a live view is killed above."""
+    agent = scene.machine.agent
+    wait_for("it to rest", lambda: not offspring(agent.pid), seconds=60)  # what took single pictures ends by itself
+    before = Rest.of(agent, agent.own_root)
+    place = f"/api/devices/{scene.guid}"
+    with scene.machine.engine.owner() as client, ThreadPoolExecutor(1) as others:
+        script = "touch left; setsid sleep 3600 & sleep 3600"
+        body = {"script_content": script, "script_type": "bash", "run_mode": "current_user", "all": True}
+        run_id = client.post("/api/scripts/quick_run", json=body).json()["results"][0]["run_id"]
+        os.kill(scene.desktop.server_pid, signal.SIGSTOP)
+        try:
+            asked = others.submit(client.post, f"{place}/screenshot", json={})
+            wait_for("all of them", lambda: len(offspring(agent.pid)) >= 4, log=agent.output)
+            with killed_at_work(agent, before):
+                assert wait_run(client, run_id)["status"] == "Interrupted"
+                assert asked.result(60).status_code == 409
+        finally:
+            os.kill(scene.desktop.server_pid, signal.SIGCONT)
+        wait_for("the screen", lambda: client.get(f"{place}/screen").json()["reachable"])
+        assert close_to(picture(client.post(f"{place}/screenshot", json={})).getpixel((200, 130)), ORANGE)
 
 
 def test_a_screen_that_is_gone_is_told_in_words(scene: Scene) -> None:

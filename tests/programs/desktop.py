@@ -58,6 +58,11 @@ class Desktop:
                     pipe.close()
 
     @property
+    def server_pid(self) -> int:
+        """The X server."""
+        return self._programs[0].pid
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the user's programs have."""
         return {"DISPLAY": self.display, "XAUTHORITY": str(self.cookie_file)}

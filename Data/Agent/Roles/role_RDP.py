@@ -78,7 +78,7 @@ class Role(BaseRole):
         return JobOutcome(status, code, "".join(lines), complaint, started, max(started, time.time()), reason)
 
     async def _run(self) -> None:
-        self._the_desk().recover(self._log)
+        await self._the_desk().recover(self._log)
         if _on_windows() and _is_set(os.environ.get(AUTO_ENABLE, "")):
             await self._enable_as_asked()
         while True:

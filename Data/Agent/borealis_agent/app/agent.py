@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import random
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,6 +18,7 @@ from borealis_agent.core.settings import AgentSettings
 from borealis_agent.intake import Delivery, Intake
 from borealis_agent.link import HeartbeatLoop, Link, PollingLoop
 from borealis_agent.platform import machine
+from borealis_agent.platform.life import end_earlier, label_children
 from borealis_agent.roles import RoleSupervisor, RoleWorld
 from borealis_base.backoff import Backoff
 from borealis_base.clock import Clock, SystemClock
@@ -108,6 +110,8 @@ class Agent:
 
     async def _begin(self) -> None:
         """Who are we, then the roles, then the line: a job must not come before the role that runs it."""
+        if self._watched:
+            await self._leave_nothing_of_before()
         await self._until_known()
         await self._roles.load()
         # Before they are reported as Interrupted: what was cut off must not go on working in secret.
@@ -121,6 +125,14 @@ class Agent:
         self._vital("heartbeats", self._heartbeat.run())
         if self._settings.run_context is RunContext.SYSTEM:
             self._vital("the signed-in user's agent", self._rooms.broker().run())
+
+    async def _leave_nothing_of_before(self) -> None:
+        """What an agent that was killed had started for itself ends; only where the process, and its environment, is
+        ours. Before any role starts something anew.
+        """
+        home = spool_of(self._settings)
+        if ended := await end_earlier(home, label_children(home, os.environ)):
+            log.info("ended %d processes that an earlier life of this agent had left", ended)
 
     async def _until_known(self) -> None:
         """Return when this device has a GUID; one that was enrolled before need not wait for its Engine."""

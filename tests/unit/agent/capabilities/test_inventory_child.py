@@ -49,7 +49,8 @@ def test_the_child_loads_the_standard_library_alone() -> None:
     loaded = set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
     ours = {name for name in loaded if name.startswith("borealis_agent")}
     assert {name.partition(".")[0] for name in loaded - ours} <= sys.stdlib_module_names | {"__main__"}
-    assert ours <= {"borealis_agent", "borealis_agent.capabilities"} | {
+    label = {"borealis_agent.platform", "borealis_agent.platform.label"}
+    assert ours <= {"borealis_agent", "borealis_agent.capabilities"} | label | {
         name for name in ours if name.startswith("borealis_agent.capabilities.inventory")
     }
     assert not {"asyncio", "ssl", "logging", "pathlib", "urllib.request"} & loaded

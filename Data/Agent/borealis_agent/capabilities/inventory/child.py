@@ -15,6 +15,7 @@ import msgspec
 from borealis_agent.capabilities.inventory.clean import MAX_DOCUMENT_BYTES
 from borealis_agent.capabilities.inventory.source import SAFE_PATH
 from borealis_agent.core.errors import Retryable
+from borealis_agent.platform.label import own_label
 
 SECONDS: Final = 60.0
 """The child needs a tenth of one; a machine whose rpm database is locked or whose disk is ill gets this long."""
@@ -69,7 +70,7 @@ def environment(external_ip_url: str, inherited: Mapping[str, str]) -> dict[str,
     """The child's environment: nothing that it does not need."""
     if sys.platform == "win32":
         return dict(inherited)
-    found = {"PATH": SAFE_PATH, "LC_ALL": "C.UTF-8"}
+    found = {"PATH": SAFE_PATH, "LC_ALL": "C.UTF-8"} | own_label()
     if external_ip_url:
         found.update({name: inherited[name] for name in _PASSED_ON if name in inherited})
     return found
@@ -100,7 +101,7 @@ async def collect_in_child(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=environment(external_ip_url, os.environ),
-            start_new_session=True,
+            process_group=0,  # in the agent's session, where its next life looks for what an earlier one left
             limit=_MAX_ANSWER,
         )
     except OSError as error:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from borealis_agent.platform.label import own_label
+
 Runner = Callable[[Sequence[str], float], bytes]
 """``run(command, seconds)`` gives standard output, cut to ``COMMAND_OUTPUT_BYTES``; raises ``OSError``."""
 
@@ -207,7 +209,7 @@ def run_command(command: Sequence[str], timeout: float) -> bytes:
     """
     import subprocess
 
-    environment = {"PATH": SAFE_PATH, "LC_ALL": "C.UTF-8", "HOME": "/"}
+    environment = {"PATH": SAFE_PATH, "LC_ALL": "C.UTF-8", "HOME": "/"} | own_label()
     try:
         done = subprocess.run(
             command,

@@ -36,7 +36,7 @@ class Changer(Protocol):
     async def undo(self) -> list[str]:
         """Take every change back; gives what has to stay."""
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """Take back what an agent that was ended left half-way."""
 
 
@@ -79,10 +79,11 @@ class Desk:
                 return []
             return await self._changer(changes, say).undo()
 
-    def recover(self, say: Say) -> None:
-        """Once at start: take back what was only meant to stand while a package was installed."""
-        if self._changer is not None and self._record.exists():
-            self._changer(ChangeLog(self._record), say).recover()
+    async def recover(self, say: Say) -> None:
+        """Once at start: take back what was only meant to stand while a package was installed. Orders wait."""
+        async with self._busy:
+            if self._changer is not None and self._record.exists():
+                await self._changer(ChangeLog(self._record), say).recover()
 
 
 if sys.platform == "win32":

@@ -36,6 +36,8 @@ ANYWHERE: Final = str(RDP_PORT)
 POLICY: Final = "usr/sbin/policy-rc.d"
 UNITS: Final = ("xrdp-sesman.service", "xrdp.service")
 LISTEN_SECONDS: Final = 20.0
+_PACKAGE_MANAGERS: Final = frozenset({"apt-get", "dpkg"})
+_LOOK_SECONDS: Final = 0.5
 _POLICY_TEXT: Final = "#!/bin/sh\n# Borealis installs xrdp; it is started once it is configured.\nexit 101\n"
 _INST: Final = re.compile(r"^Inst (\S+)", re.MULTILINE)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?")
@@ -74,8 +76,25 @@ class LinuxDesktop:
         order = sorted(backwards, key=lambda item: item.kind == "service" and bool(item.before["running"]))
         return await self._changes.take_back(order, self._undo, self._say)
 
-    def recover(self) -> None:
-        """Take back what only stands while a package is installed; an agent that was ended then left it."""
+    async def recover(self) -> None:
+        """Take back what only stands while a package is installed; an agent that was ended then left it.
+
+        The package manager that it had started goes on by itself: cut off half-way it would leave the machine's
+        packages broken. What it installs must not start its services either, so this waits for its end.
+        """
+        if any(change.kind == "hold" for change in self._changes):
+            await self._until_packages_rest()
+            self._let_services_start()
+
+    async def _until_packages_rest(self) -> None:
+        told = False
+        while busy := linux.names_of_processes(self._root) & _PACKAGE_MANAGERS:
+            if not told:
+                told = True
+                self._say(f"waiting for {', '.join(sorted(busy))}, which an earlier life of this agent may have begun")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _let_services_start(self) -> None:
         for change in self._changes:
             if change.kind == "hold":
                 self._remove_hold()
@@ -117,7 +136,7 @@ class LinuxDesktop:
             done = await self._run(("apt-get", *wanted))
         finally:
             if held:
-                self.recover()
+                self._let_services_start()
         must(done, "apt-get could not install xrdp")
 
     def _remove_hold(self) -> None:

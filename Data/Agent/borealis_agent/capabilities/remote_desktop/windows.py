@@ -187,7 +187,7 @@ class WindowsDesktop:
         """Take every change back, the last one first; gives a sentence for each that has to stay."""
         return await self._changes.take_back(list(reversed(list(self._changes))), self._undo, self._say)
 
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """Nothing here stands only for a while."""
 
     @staticmethod

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from borealis_agent.capabilities.screen.display import NoScreen, environments_of_mine, find_screen
 from borealis_agent.capabilities.screen.eye import HEAD
+from borealis_agent.platform.label import own_label
 
 ANSWER_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 30.0
@@ -123,7 +124,7 @@ class EyeProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env=environment,
-            start_new_session=True,
+            process_group=0,  # in the agent's session, where its next life looks for what an earlier one left
             limit=1024 * 1024,
         )
 
@@ -148,7 +149,7 @@ class EyeProcess:
 
 def screen_here() -> dict[str, str]:
     """The child's environment: the session's screen, and nothing that it does not need. Raises ``NoScreen``."""
-    found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | own_label()
     if sys.platform in {"win32", "darwin"}:
         return {**found, **{name: os.environ[name] for name in ("HOME",) if name in os.environ}}
     return {**found, **find_screen(os.environ, environments_of_mine())}

@@ -153,7 +153,7 @@ async def test_survives_agent_killed_at_any_step(tmp_path: Path, step: str, done
     desk = desk_of_linux(bench.machine.root, deadly, bench.record, privileged=True)  # type: ignore[arg-type]
     with pytest.raises(Killed):
         await desk.prepare(open_network=False, say=bench.said.append)
-    bench.desk.recover(bench.said.append)
+    await bench.desk.recover(bench.said.append)
     assert not (bench.machine.root / "usr/sbin/policy-rc.d").exists()
     assert await bench.desk.undo(say=bench.said.append) == []
     assert bench.machine.files() == before
@@ -163,7 +163,7 @@ async def test_a_policy_of_the_machine_itself_stays(bench: Bench) -> None:
     bench.machine.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n")
     (bench.machine.root / "usr/sbin/policy-rc.d").chmod(0o755)
     await bench.desk.prepare(open_network=False, say=bench.said.append)
-    bench.desk.recover(bench.said.append)
+    await bench.desk.recover(bench.said.append)
     assert (bench.machine.root / "usr/sbin/policy-rc.d").read_text() == "#!/bin/sh\nexit 101\n"
 
 
