@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from borealis_wire import base64s
 from borealis_wire.enrolment_token import parse_enrolment_token
-from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, pre_authentication_encoding, seal
+from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, SCREEN_TYPE, pre_authentication_encoding, seal
 from borealis_wire.keys import SigningKey
 from borealis_wire.orders import CancelOrder, KeysStatement
 from borealis_wire.proof import proof_message, proof_v2_message
 from vector_material import DEVICE, ENGINE, GUID, NEXT, NOW, RUN_ID, STRANGER, octets, order
 from vector_refusals import refusals
+from vector_screens import look, screens
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "Data" / "Shared" / "borealis_wire" / "vectors"
 
@@ -175,6 +176,7 @@ def envelopes() -> dict[str, Any]:
                 ("job with nothing optional", JOB_TYPE, small.to_payload()),
                 ("cancel", CANCEL_TYPE, cancel.to_payload()),
                 ("keys", KEYS_TYPE, statement.to_payload()),
+                ("screen", SCREEN_TYPE, look().to_payload()),
             )
         ],
     }
@@ -186,6 +188,7 @@ FILES: Final = {
     "proofs.json": proofs,
     "envelopes.json": envelopes,
     "orders.json": refusals,
+    "screens.json": screens,
 }
 
 

@@ -1,4 +1,4 @@
-"""``./Borealis.sh bench [--json FILE]``: what this machine reaches, as a table and as JSON (contract 9)."""
+"""``./Borealis.sh bench [--page|--playbook|--screen] [--json FILE]``: what this machine reaches, as table and JSON."""
 
 import argparse
 import asyncio
@@ -19,11 +19,13 @@ def main() -> int:
     parser.add_argument("--devices", type=int, help="size of the simulated fleet (1000, and 5000 for the page)")
     parser.add_argument("--runs", type=int, default=measure.DISPATCHES, help="runs timed for the dispatch latency")
     parser.add_argument("--up", action="store_true", help="also time the first and second `up` on a fresh root")
-    parser.add_argument("--page", action="store_true", help="measure the web page in Chromium, and nothing else")
+    parser.add_argument("--page", action="store_true", help="measure the web page in Chromium, nothing else")
+    parser.add_argument("--playbook", action="store_true", help="time a playbook's events to the page, nothing else")
+    parser.add_argument("--screen", action="store_true", help="measure a live view of a screen, and nothing else")
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="borealis-bench-") as folder:
-        figures = page(Path(folder), options) if options.page else programs(Path(folder), options)
+        figures = chosen(Path(folder), options)
     if figures is None:
         return 1
     report = {"machine": machine(), "figures": [figure.as_json() for figure in figures]}
@@ -34,6 +36,26 @@ def main() -> int:
     print(table(figures))
     say(f"done in {time.perf_counter() - started:.0f} s")
     return 0
+
+
+def chosen(root: Path, options: argparse.Namespace) -> list[Figure] | None:
+    """What was asked for; None, and a word about it, where it cannot be measured here."""
+    sections = [
+        section
+        for wanted, section in (
+            (options.page, page),
+            (options.playbook, playbook),
+            (options.screen, screen),
+        )
+        if wanted
+    ]
+    figures: list[Figure] = []
+    for section in sections or [programs]:
+        found = section(root, options)
+        if found is None:
+            return None
+        figures += found
+    return figures
 
 
 def programs(root: Path, options: argparse.Namespace) -> list[Figure]:
@@ -71,6 +93,35 @@ def page(root: Path, options: argparse.Namespace) -> list[Figure] | None:
     count = options.devices or 5000
     say(f"the page with {count} devices: seeding, loading, sorting, typing")
     return page_figures(root / "page", built, count)
+
+
+def playbook(root: Path, _options: argparse.Namespace) -> list[Figure] | None:
+    """A playbook's way to the page."""
+    from tests.page.page_build import built_page
+
+    from bench.page import chromium
+    from bench.playbook import playbook_figures
+
+    if chromium() is None:
+        say("The page is measured in Chromium, which is not here: apt-get install chromium")
+        return None
+    say("the page: building it, unless this source was built already; Ansible: installing it, unless it is there")
+    built = built_page()
+    say("playbooks, watched on the page")
+    return playbook_figures(root / "playbook", built)
+
+
+def screen(_root: Path, _options: argparse.Namespace) -> list[Figure] | None:
+    """A live view of a screen."""
+    from tests.programs.desktop import SERVER
+
+    from bench.screen import screen_figures
+
+    if SERVER is None:
+        say("The screen that is looked at is Xvfb, which is not here: apt-get install xvfb")
+        return None
+    say("a live view of a resting screen, and of one that moves")
+    return screen_figures()
 
 
 def say(what: str) -> None:

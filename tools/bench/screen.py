@@ -1,8 +1,6 @@
 """What a live view costs the agent: an X server, a window that fills it, and the agent's own code that watches it.
 
-    PYTHONPATH=Data/Shared:Data/Agent:tools:. python -m bench.screen [SECONDS]
-
-Needs Xvfb. The frames are taken at once by nobody: what the Engine and a browser do with them is not in these figures.
+The frames are taken at once by nobody: what the Engine and a browser do with them is not in these figures.
 """
 
 import asyncio
@@ -11,11 +9,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
-from tests.programs.desktop import SERVER, Desktop
+from tests.programs.desktop import Desktop
 
+from bench.figures import Figure
 from borealis_agent.capabilities.screen.child import EyeProcess
 from borealis_agent.capabilities.screen.live import watch
 from borealis_base.clock import SystemClock
@@ -23,6 +22,9 @@ from borealis_base.tasks import Supervisor
 from borealis_wire.events import RunContext
 from borealis_wire.screen import ScreenAction, ScreenOrder
 
+SECONDS: Final = 10
+_AIMS: Final = {"at rest": ("<= 2", ""), "moving": ("<= 35", ">= 10")}
+"""Share of a core, and pictures a second."""
 WINDOW = Path(__file__).parents[2] / "tests" / "programs" / "window.py"
 
 
@@ -57,12 +59,9 @@ def used() -> float:
     return sum(sum(one.cpu_times()[:2]) for one in (me, *eyes))
 
 
-def main() -> int:
-    """Measure and print."""
-    if SERVER is None:
-        print("Xvfb is not installed")
-        return 1
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+def screen_figures(seconds: int = SECONDS) -> list[Figure]:
+    """A resting and a moving screen, each watched for so many seconds. Needs Xvfb."""
+    figures: list[Figure] = []
     with (
         tempfile.TemporaryDirectory() as folder,
         Desktop(Path(folder), lambda *words: list(words), owner=(os.getuid(), os.getgid())) as desktop,
@@ -70,15 +69,19 @@ def main() -> int:
         words = [sys.executable, str(WINDOW), "bench", "204060"]
         environment = {**os.environ, **desktop.environment}
         still = desktop.show([*words, "0", "1280", "720"], environment)
-        for name, rate, goal in (("resting", 10.0, "<= 2 %"), ("moving", 12.0, ">= 10 frames/s, <= 35 %")):
-            if name == "moving":
-                still.terminate()
-                still.wait()
-                desktop.show([*words, "25", "1280", "720"], environment)
-            frames, kilobytes, share = asyncio.run(measure(desktop.environment, seconds, rate))
-            print(f"{name:8} 1280x720 at {rate:g}/s: {frames:.1f} frames/s, {kilobytes:.0f} kB, {share:.1f} % ({goal})")
-    return 0
+        figures += _watched("at rest", desktop, seconds, 10.0)
+        still.terminate()
+        still.wait()
+        desktop.show([*words, "25", "1280", "720"], environment)
+        figures += _watched("moving", desktop, seconds, 12.0)
+    return figures
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _watched(name: str, desktop: Desktop, seconds: int, rate: float) -> list[Figure]:
+    frames, kilobytes, share = asyncio.run(measure(desktop.environment, seconds, rate))
+    share_aim, frames_aim = _AIMS[name]
+    how = f"1280x720, asked for {rate:g} pictures a second, over {seconds} s"
+    return [
+        Figure(f"live view, {name}: pictures", frames, "/s", frames_aim, f"{how}; {kilobytes:.0f} kB each"),
+        Figure(f"live view, {name}: processor", share, "% of a core", share_aim, "agent and its child together"),
+    ]

@@ -45,7 +45,7 @@ Borealis: one Engine, an agent on each machine, and signed scripts between them.
 
   ./Borealis.sh new-role NAME     a role file that works, with its page and its test
   ./Borealis.sh test [PYTEST ARGUMENTS]
-  ./Borealis.sh bench [--page] [--json FILE]
+  ./Borealis.sh bench [--page | --playbook | --screen] [--json FILE]
 
 BOREALIS_ROOT          folder of the runtimes Engine/ and Agent/ (default: this checkout)
 BOREALIS_ENGINE_PORT   the Engine's port (default: 5000)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import make_vectors
-from borealis_agent.trust.policy import apply_keys, verify_cancel, verify_job
+from borealis_agent.trust.policy import apply_keys, verify_cancel, verify_job, verify_screen
 from borealis_agent.trust.signing_keys import TrustedKeys
 from borealis_wire.enrolment_token import parse_enrolment_token
 from borealis_wire.envelope import open_envelope
@@ -37,7 +37,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 KEYS, TOKENS, PROOFS = load("keys.json"), load("enrolment_tokens.json"), load("proofs.json")
-ENVELOPES, ORDERS = load("envelopes.json"), load("orders.json")
+ENVELOPES, ORDERS, SCREENS = load("envelopes.json"), load("orders.json"), load("screens.json")
 
 
 def public_key(spki_base64: str) -> Ed25519PublicKey:
@@ -212,3 +212,36 @@ def test_a_second_library_finds_the_same_signatures_bad(case: dict[str, Any]) ->
     for signature in envelope["signatures"]:
         with pytest.raises((InvalidSignature, ValueError)):
             key.verify(base64.b64decode(signature["sig"]), message)
+
+
+def look_at_screen_order(case: dict[str, Any]) -> None:
+    """What the device of ``screens.json`` does with a message."""
+    device = SCREENS["device"]
+    trusted = {item["key_id"]: VerifyKey.from_spki_base64(item["public_key"]) for item in device["trusted_keys"]}
+    context = RunContext(device["context"])
+    verify_screen(case["payload"], trusted=trusted, device_guid=device["guid"], context=context, now=device["now"])
+
+
+@pytest.mark.parametrize("case", named(SCREENS["accepted"]))
+def test_a_device_follows_order_to_look(case: dict[str, Any]) -> None:
+    look_at_screen_order(case)
+    envelope = case["payload"]["envelope"]
+    message = dsse_pae(envelope["payloadType"].encode(), base64.b64decode(envelope["payload"]))
+    key = public_key(SCREENS["device"]["trusted_keys"][0]["public_key"])
+    key.verify(base64.b64decode(envelope["signatures"][0]["sig"]), message)
+
+
+@pytest.mark.parametrize("case", named(SCREENS["refused"]))
+def test_rejects_order_to_look(case: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refusal:
+        look_at_screen_order(case)
+    assert refusal.value.code == case["code"]
+
+
+def test_orders_to_look_are_named_once_and_earn_every_code_that_they_can() -> None:
+    names = [case["name"] for case in (*SCREENS["accepted"], *SCREENS["refused"])]
+    assert len(names) == len(set(names))
+    of_jobs_alone = {RefusalCode.INTERPRETER_MISSING, RefusalCode.BUSY, RefusalCode.DIGEST_MISMATCH}
+    of_jobs_alone |= {RefusalCode.REPLAYED, RefusalCode.TOO_LARGE}
+    codes = {case["code"] for case in SCREENS["refused"]}
+    assert codes == {case["code"] for case in ORDERS["refused"]} - of_jobs_alone

@@ -1,9 +1,33 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Output, readable } from "./output";
 
 const texts = (output: Output) => output.lines.map((line) => `${line.stream === "stderr" ? "!" : ""}${line.text}`);
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 describe("output", () => {
+  it("tells at once after a quiet time, then ten times a second at most", () => {
+    vi.useFakeTimers();
+    const output = new Output();
+    const tell = vi.fn();
+    output.subscribe(tell);
+    output.piece("a", 0, "stdout", "one\n");
+    vi.advanceTimersByTime(1);
+    expect(tell).toHaveBeenCalledTimes(1);
+    for (let seq = 1; seq <= 50; seq += 1) {
+      output.piece("a", seq, "stdout", "more\n");
+      vi.advanceTimersByTime(10);
+    }
+    expect(tell.mock.calls.length).toBeLessThanOrEqual(6);
+    vi.advanceTimersByTime(200);
+    tell.mockClear();
+    output.piece("a", 51, "stdout", "late\n");
+    vi.advanceTimersByTime(1);
+    expect(tell).toHaveBeenCalledTimes(1);
+  });
+
   it("puts pieces in order, leaves repeats out, and says what is missing", () => {
     const output = new Output();
     output.piece("a", 1, "stdout", "two\n");

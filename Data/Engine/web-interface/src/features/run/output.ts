@@ -41,6 +41,8 @@ export function readable(text: string): string {
   return (last < 0 ? whole : whole.slice(last + 1)).replace(CONTROLS, "\ufffd").replaceAll("\t", "    ");
 }
 
+const EVERY_MS = 100;
+
 export class Output {
   lines: Line[] = [];
   dropped = 0;
@@ -51,6 +53,7 @@ export class Output {
   private readonly runs = new Map<string, Kept>();
   private readonly listeners = new Set<() => void>();
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private told = Number.NEGATIVE_INFINITY;
   private count = 0;
 
   /** Changes with every change; for `useSyncExternalStore`. */
@@ -168,12 +171,13 @@ export class Output {
     this.changed();
   }
 
-  /** Tell at most ten times a second, however much comes. */
+  /** Tell at once after a quiet time, and at most ten times a second, however much comes. */
   private changed(): void {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
+      this.told = performance.now();
       this.count += 1;
       for (const tell of this.listeners) tell();
-    }, 100);
+    }, Math.max(0, EVERY_MS - (performance.now() - this.told)));
   }
 }
