@@ -8,7 +8,8 @@
 # RUN_FOLDER/exits                            "status seconds-it-ran unix-time", a line for each end
 # LOG_FOLDER/supervisor.log, NAME.out         what happened; what the program wrote to its standard streams
 #
-# Exit status 3 of a program means that a person has to act: it is tried again seldom. SIGTERM ends the program, then
+# Exit status 3 of a program means that a person has to act: it is tried again seldom. Status 4 means that it is to be
+# started again at once, as another version. SIGTERM ends the program, then
 # this. BOREALIS_BACKOFF_FIRST, _LONGEST and _ATTENTION (milliseconds) change the pauses.
 
 # Everything is inside one function: the shell has read the whole file before the first line of it runs, so that the
@@ -44,8 +45,11 @@ main() {
         echo "$status $ran $(date +%s)" >>"$run/exits"
         if [ "$stopping" -eq 1 ]; then break; fi
         if [ "$ran" -ge 60 ]; then pause=$first; fi
-        if [ "$status" -eq 3 ]; then rest=$attention; else rest=$pause; fi
+        rest=$pause
+        # A version on trial that says so is none that a person has to mend: the one before is to come back soon.
+        if [ "$status" -eq 3 ] && ! grep -qs '"state": "trial"' "$run/update.json"; then rest=$attention; fi
         rest=$(jitter "$rest")
+        if [ "$status" -eq 4 ]; then rest=100 pause=$first; fi
         say "$name ended with status $status after $ran s; starts again in $rest ms"
         doze "$rest"
         pause=$((pause * 2))

@@ -85,6 +85,7 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             certificates=absent,
             access_tokens=tokens,
             screens=absent,
+            updates=absent,
         )
         app: Any = create_api(services)
         transport = httpx.ASGITransport(app=app, client=(PEER, 40000))

@@ -28,6 +28,7 @@ from borealis_engine.operators.permissions import OperatorRole, Permission
 from borealis_engine.overview import OverviewService
 from borealis_engine.screens import ScreenService
 from borealis_engine.signing import SigningService
+from borealis_engine.updates import Packages, UpdateService
 from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
 
@@ -269,6 +270,16 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             devices=devices, signing=signing, audit=people.audit, clock=clock, randomness=randomness
         )
         screens.bind_link(link)
+        updates = UpdateService(
+            db=db,
+            clock=clock,
+            randomness=randomness,
+            feed=feed,
+            devices=devices,
+            signing=signing,
+            packages=Packages(settings.paths.agent_package),
+        )
+        updates.bind_link(link)
         await devices.start()
         await signing.start()
         await activity.start()
@@ -293,5 +304,6 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             certificates=certificates,
             access_tokens=tokens,
             screens=screens,
+            updates=updates,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

@@ -27,6 +27,7 @@ from borealis_engine.screens import FrameHead, Viewer, WatchAsked, WindowList
 from borealis_engine.screens.watches import Watch
 from borealis_wire.events import RunContext
 from borealis_wire.messages import JobOutput, JobResult
+from borealis_wire.updates import UpdateTold
 
 GUID = "0F0F0F0F-1111-4222-8333-444444444444"
 OTHER = "0F0F0F0F-5555-4222-8333-444444444444"
@@ -163,6 +164,14 @@ class FakeKeys:
         self.statements.append(statement)
         for listener in self.listeners:
             listener(statement)
+
+
+class FakeUpdates:
+    """Takes what devices tell of their updates."""
+
+    async def told(self, guid: str, message: UpdateTold) -> dict[str, str]:
+        """As ``updates.UpdateService`` for an update that it does not know."""
+        return {"status": "ok", "ignored": "unknown_update"}
 
 
 class FakeScreens:
@@ -338,6 +347,7 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
         runs=runs,
         signing=keys,
         screens=screens,
+        updates=FakeUpdates(),
     )
     world = World(gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens)
     config = uvicorn.Config(

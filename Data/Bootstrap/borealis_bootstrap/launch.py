@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
+from borealis_bootstrap.begin import starting
 from borealis_bootstrap.engine_client import EngineClient
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.invitation import hand_over
@@ -171,10 +172,12 @@ def start_agent(
         extra = {"BOREALIS_ROOT": str(layout.root), "BOREALIS_AGENT_MODE": "system", **SMALL_AT_REST}
         if server_url:
             extra["BOREALIS_SERVER_URL"] = server_url
-        command = [*prepared.command, "--system-service", *flags]
+        prepared.use()  # it is started by the pointers, and again by them after each update of its own
+        command = starting(prepared.runtime, ["--system-service", *flags])
         script = prepared.code / "supervise.sh"
         supervision.start(command, program_environ(environ, extra), wanted, script=script)
-    prepared.use()
+    else:
+        prepared.use()
     return decision
 
 

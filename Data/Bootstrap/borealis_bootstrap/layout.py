@@ -47,8 +47,17 @@ class Runtime:
             ("Program", data / ("Engine" if self.name == "engine" else "Agent")),
             ("Shared", data / "Shared"),
             ("supervise.sh", data / "Bootstrap" / "supervise.sh"),
+            *(self._sources_of_agent() if self.name == "agent" else ()),
+        )
+
+    def _sources_of_agent(self) -> tuple[tuple[str, Path], ...]:
+        return (
+            # What starts it, and stages the next version of it.
+            ("Bootstrap", self.checkout / "Data" / "Bootstrap"),
+            # Not read there: a version's name is to cover everything that an update brings.
+            ("agent.txt", self.requirements),
             # What the agent installs by itself, once a playbook asks for it.
-            *([("ansible.txt", self.checkout / "requirements" / "ansible.txt")] if self.name == "agent" else []),
+            ("ansible.txt", self.checkout / "requirements" / "ansible.txt"),
         )
 
     @property

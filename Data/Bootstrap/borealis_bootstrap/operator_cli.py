@@ -10,10 +10,10 @@ from typing import NoReturn
 
 from borealis_bootstrap.launch import engine_address
 from borealis_bootstrap.layout import Layout
-from borealis_bootstrap.prepare import Prepared, at_work, environment_shelf, prepare
+from borealis_bootstrap.prepare import Prepared, at_work, prepare
 from borealis_bootstrap.processes import become
 from borealis_bootstrap.progress import Progress
-from borealis_bootstrap.staging import code_shelf
+from borealis_bootstrap.staging import code_shelf, environment_shelf
 from borealis_bootstrap.supervision import Supervision
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from borealis_base.files import exclusive_lock
+from borealis_base.trial import FILE, Build, read_update, write_update
 from borealis_bootstrap.environments import ensure_environment
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Layout, Runtime, python_in
 from borealis_bootstrap.progress import Progress
-from borealis_bootstrap.shelf import Shelf
-from borealis_bootstrap.staging import code_shelf, name_agent_build, stage
+from borealis_bootstrap.staging import code_shelf, environment_shelf, name_agent_build, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,14 @@ class Prepared:
     def use(self) -> None:
         """Point to this version and environment, and delete what neither this nor the one before needs.
 
+        An update of the agent by itself that is on trial is over with that: a person has said what is to run.
+
         Raises:
             OSError: no right.
         """
         code, environments = code_shelf(self.runtime), environment_shelf(self.runtime)
         before = {code.current(), environments.current()}
+        self._decide_trial()
         environments.point(self.environment)
         code.point(self.version)
         if self.runtime.name == "engine":
@@ -56,10 +59,15 @@ class Prepared:
         code.prune({self.version, *before})
         environments.prune({self.environment, *before})
 
-
-def environment_shelf(runtime: Runtime) -> Shelf:
-    """The Python environments of one program."""
-    return Shelf(runtime.environments, runtime.venv)
+    def _decide_trial(self) -> None:
+        path = self.runtime.run / FILE
+        update = read_update(path) if self.runtime.name == "agent" else None
+        if update is None or update.state not in {"trial", "confirmed"}:
+            return
+        if update.new == Build(self.version, self.environment):
+            write_update(path, update.ended("installed"))
+        else:
+            write_update(path, update.ended("rolled_back", "A person started another version by hand."))
 
 
 @contextlib.contextmanager

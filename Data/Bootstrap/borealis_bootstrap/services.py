@@ -19,7 +19,7 @@ from borealis_bootstrap.shelf import discard
 from borealis_bootstrap.units import AGENT_UNIT, ENGINE_UNIT, USER_UNIT, Unit, UnitName, root_mark
 
 _UNITS: Final[dict[ProgramName, UnitName]] = {"engine": ENGINE_UNIT, "agent": AGENT_UNIT}
-_REGENERATED: Final = ("Code", "Python", "Run", "Page", "venv", "web-interface", "Temp")
+_REGENERATED: Final = ("Code", "Python", "Run", "Page", "venv", "web-interface", "Temp", "Update")
 
 Run = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 

@@ -7,16 +7,15 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from borealis_base.files import write_atomic
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Runtime
+from borealis_bootstrap.package import files_of, put_package
 from borealis_bootstrap.shelf import MARKER, Shelf
 
-_LEFT_OUT: Final = frozenset({"__pycache__", "node_modules", "web-interface", "Unit_Tests"})
 CURRENT: Final = "current"
 
 
@@ -25,19 +24,9 @@ def code_shelf(runtime: Runtime) -> Shelf:
     return Shelf(runtime.code, runtime.code / CURRENT)
 
 
-def files_of(source: Path) -> Iterator[tuple[str, Path]]:
-    """Every file to stage below ``source`` (or ``source`` itself): relative POSIX name and path, in name order."""
-    if source.is_file():
-        yield "", source
-        return
-    for folder, folders, names in os.walk(source):
-        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT and not name.startswith("."))
-        for name in sorted(names):
-            if name.endswith((".pyc", ".pyo")) or name.startswith("."):
-                continue
-            path = Path(folder) / name
-            if path.is_file():
-                yield path.relative_to(source).as_posix(), path
+def environment_shelf(runtime: Runtime) -> Shelf:
+    """The Python environments of one program."""
+    return Shelf(runtime.environments, runtime.venv)
 
 
 def version_of(sources: tuple[tuple[str, Path], ...]) -> str:
@@ -94,6 +83,7 @@ def name_agent_build(engine: Runtime) -> None:
     """
     try:
         version = version_of(Runtime("agent", engine.folder, engine.checkout).sources)
+        put_package(engine, version)
     except CannotGoOn:
         engine.agent_build.unlink(missing_ok=True)
         return
@@ -132,4 +122,13 @@ def _compile(folder: Path, runtime: Runtime, python: Path) -> None:
     )
 
 
-__all__ = ["CURRENT", "MARKER", "code_shelf", "files_of", "name_agent_build", "stage", "version_of"]
+__all__ = [
+    "CURRENT",
+    "MARKER",
+    "code_shelf",
+    "environment_shelf",
+    "files_of",
+    "name_agent_build",
+    "stage",
+    "version_of",
+]

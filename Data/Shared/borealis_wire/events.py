@@ -21,6 +21,8 @@ class Rest:
     DETAILS: Final = "/api/agent/details"
     SCRIPT_REQUEST: Final = "/api/agent/script/request"
     SCRIPT_RESULT: Final = "/api/agent/script/result"
+    UPDATE: Final = "/api/agent/update"
+    """GET, below it the SHA-256 of the package."""
 
 
 class DeviceEvent(StrEnum):
@@ -35,6 +37,7 @@ class DeviceEvent(StrEnum):
     AGENT_WINDOW_LIST = "agent_window_list"
     SCREEN_FRAME = "screen_frame"
     SCREEN_ENDED = "screen_ended"
+    AGENT_SILENT_UPDATE_STATUS = "agent_silent_update_status"
 
 
 class EngineEvent(StrEnum):
@@ -51,6 +54,7 @@ class EngineEvent(StrEnum):
     ANSIBLE_PLAYBOOK_CANCEL = "ansible_playbook_cancel"
     SCREEN_ORDER = "screen_order"
     LIST_AGENT_WINDOWS = "list_agent_windows"
+    AGENT_SILENT_UPDATE = "agent_silent_update"
 
 
 SEALED_EVENTS: Final[frozenset[str]] = frozenset(
@@ -64,6 +68,7 @@ SEALED_EVENTS: Final[frozenset[str]] = frozenset(
         EngineEvent.ANSIBLE_PLAYBOOK_CANCEL,
         EngineEvent.SCREEN_ORDER,
         EngineEvent.LIST_AGENT_WINDOWS,
+        EngineEvent.AGENT_SILENT_UPDATE,
     }
 )
 """Events whose payload must carry an envelope; a role hears them only after it was verified."""
@@ -77,6 +82,7 @@ class OperatorEvent(StrEnum):
     APPROVALS_CHANGED = "approvals_changed"
     RUN_OUTPUT = "quick_job_output"
     SCRIPTS_CHANGED = "scripts_changed"
+    AGENT_UPDATE_CHANGED = "agent_update_changed"
     SCREEN_FRAME = "screen_frame"
     SCREEN_ENDED = "screen_ended"
     WATCH_SCREEN = "watch_screen"
@@ -156,6 +162,8 @@ class RefusalCode(StrEnum):
     MALFORMED = "malformed"
     INTERPRETER_MISSING = "interpreter_missing"
     BUSY = "busy"
+    OLDER_RELEASE = "older_release"
+    NOT_UPDATABLE = "not_updatable"
 
 
 REFUSAL_ADVICE: Final[dict[RefusalCode, str]] = {
@@ -180,4 +188,9 @@ REFUSAL_ADVICE: Final[dict[RefusalCode, str]] = {
         "The interpreter is not installed on the device. Install it there and send the job again."
     ),
     RefusalCode.BUSY: "The device runs as many jobs as it allows at once. Send the job again later.",
+    RefusalCode.OLDER_RELEASE: "The agent runs a newer release. Allow an older one if it is really meant to go back.",
+    RefusalCode.NOT_UPDATABLE: (
+        "Nothing there could bring the old version back, so the agent does not replace itself. Upgrade it on its"
+        " machine: ./Borealis.sh up, or install agent."
+    ),
 }

@@ -23,6 +23,7 @@ def runtime(tmp_path: Path) -> Runtime:
         "Shared/borealis_base/__init__.py": "",
         "Bootstrap/supervise.sh": "#!/bin/sh",
         "../requirements/ansible.txt": "",
+        "../requirements/agent.txt": "",
     }.items():
         path = data / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +43,9 @@ def test_everything_but_leftovers_is_staged(runtime: Runtime) -> None:
         "Program/agent.py",
         "Program/Roles/role_One.py",
         "Shared/borealis_base/__init__.py",
+        "Bootstrap/supervise.sh",
         "supervise.sh",
+        "agent.txt",
         "ansible.txt",
     }
     assert list(code_shelf(runtime).path(version).rglob("agent.cpython-*.opt-2.pyc")), "compiled as it will run"

@@ -11,8 +11,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from borealis_agent import VERSION
 from borealis_agent.app.rooms import Rooms, spool_of
 from borealis_agent.app.watchdog import Watchdog
+from borealis_agent.capabilities.update.child import Steps
 from borealis_agent.core.errors import AgentError, Fatal
 from borealis_agent.core.settings import AgentSettings
 from borealis_agent.intake import Delivery, Intake
@@ -20,9 +22,11 @@ from borealis_agent.link import HeartbeatLoop, Link, PollingLoop
 from borealis_agent.platform import machine
 from borealis_agent.platform.life import end_earlier, label_children
 from borealis_agent.roles import RoleSupervisor, RoleWorld
+from borealis_agent.updating import Updating, World
 from borealis_base.backoff import Backoff
 from borealis_base.clock import Clock, SystemClock
 from borealis_base.tasks import Supervisor
+from borealis_base.trial import STARTER
 from borealis_wire.events import DeviceEvent, RunContext
 from borealis_wire.secrets import open_secret
 
@@ -69,6 +73,7 @@ class Agent:
             tasks=tasks,
             clock=self._clock,
             claim=rooms.user_door.claim if rooms.user_door is not None else None,
+            updater=lambda: self._updating,
         )
         self._link = Link(
             http=self._http, inbox=self._intake, clock=self._clock, rng=self._rng, hostname=machine.hostname
@@ -79,6 +84,7 @@ class Agent:
         self._polling = PollingLoop(
             http=self._http, link=self._link, inbox=self._intake, clock=self._clock, rng=self._rng
         )
+        self._updating = self._make_updating(environ, build_id)
         self._link.on_change(self._heartbeat.session_changed)
         self._link.on_change(self._polling.session_changed)
         self._link.on_change(self._session_changed)
@@ -125,6 +131,8 @@ class Agent:
         self._vital("heartbeats", self._heartbeat.run())
         if self._settings.run_context is RunContext.SYSTEM:
             self._vital("the signed-in user's agent", self._rooms.broker().run())
+        if self._updating is not None:
+            self._vital("updates", self._updating.run())
 
     async def _leave_nothing_of_before(self) -> None:
         """What an agent that was killed had started for itself ends; only where the process, and its environment, is
@@ -201,6 +209,27 @@ class Agent:
                 extra={"agent_build_id": build_id},
                 open_secret=lambda sealed: open_secret(sealed, self._rooms.identity.key),
             )
+        )
+
+    def _make_updating(self, environ: Mapping[str, str], build_id: str) -> Updating | None:
+        if self._settings.run_context is not RunContext.SYSTEM:
+            return None
+        paths, starter = self._settings.paths, environ.get(STARTER, "")
+        return Updating(
+            World(
+                runtime=paths.root,
+                build=build_id,
+                release=VERSION,
+                starter=starter,
+                settings=lambda: self._config.data,
+                hostname=machine.hostname,
+                health=self._roles.health.report,
+            ),
+            engine=self._http,
+            line=lambda: self._link,
+            runs=self._intake,
+            steps=Steps(python=starter, runtime=paths.root, environ=environ, log=paths.logs / "updater.log"),
+            clock=self._clock,
         )
 
     def _session_changed(self, online: bool) -> None:

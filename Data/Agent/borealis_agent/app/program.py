@@ -15,8 +15,10 @@ from borealis_agent.core import log as agent_log
 from borealis_agent.core.errors import Fatal
 from borealis_agent.core.settings import AgentSettings
 from borealis_agent.platform import machine
+from borealis_agent.updating import Restart
 from borealis_base.files import exclusive_lock, private_folder
 from borealis_base.tasks import Supervisor
+from borealis_base.trial import AGAIN
 from borealis_wire.events import RunContext
 
 PERSON_MUST_ACT: Final = 3
@@ -34,6 +36,9 @@ def run(settings: AgentSettings, *, roles_folder: Path, environ: Mapping[str, st
             log.info("the agent has ended")
     except Fatal as error:
         return say_fatal(error)
+    except Restart as error:
+        log.info("%s", error)
+        return AGAIN
     except Overgrown as error:
         log.error("%s", error.diagnostics())
         _say(error.diagnostics())

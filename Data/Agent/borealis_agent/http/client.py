@@ -4,7 +4,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import aiohttp
 
@@ -171,6 +172,49 @@ class AgentHttpClient:
                     raise RequestRejected(answer.status, answer.code, answer.detail)
         raise Retryable("the Engine refused the access token, and was not asked again")
 
+    async def download(self, path: str, target: Path, *, size: int, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """GET a file of ``size`` bytes; up to three attempts, each from its beginning. What it holds is not checked.
+
+        Args:
+            path: below the Engine's address, with leading slash.
+            target: written anew.
+            size: bytes; no more are taken.
+            timeout: seconds without a byte.
+
+        Raises:
+            RequestRejected: the Engine said no for good, or the disk does.
+            Retryable, ReenrolRequired, Fatal: as :meth:`ensure_authenticated`.
+            OSError: the file cannot be made.
+        """
+        backoff = Backoff(first=0.5, longest=LONGEST_WAIT_HERE)
+        for attempt in range(1, ATTEMPTS + 1):
+            await self.ensure_authenticated()
+            try:
+                with target.open("wb") as file:
+                    answer = await self._transport.fetch(
+                        path, _Sink(file), headers=self.auth_headers(), most=size, timeout=timeout
+                    )
+                    received = file.tell()
+            except EngineNotTrusted:
+                raise
+            except Retryable:
+                if attempt == ATTEMPTS:
+                    raise
+                await self._clock.sleep(backoff.next_delay(self._rng))
+                continue
+            if answer is None and received == size:
+                return
+            if answer is None:
+                raise Retryable(f"the Engine sent {received} bytes, and should have sent {size}")
+            match read_request(answer).verdict:
+                case Verdict.REFRESH | Verdict.RELOAD:
+                    self._tokens.give_up()
+                case Verdict.WAIT:
+                    await self._clock.sleep(backoff.next_delay(self._rng))
+                case _:
+                    raise RequestRejected(answer.status, answer.code, answer.detail)
+        raise Retryable("the Engine did not hand out the file")
+
     async def async_post_json(self, path: str, payload: Mapping[str, Any], require_auth: bool = True) -> dict[str, Any]:
         """:meth:`post_json` under upstream's name."""
         return await self.post_json(path, payload, require_auth=require_auth)
@@ -244,6 +288,19 @@ class _Unreachable(Exception):
     def __init__(self, reason: Retryable) -> None:
         super().__init__(str(reason))
         self.reason = reason
+
+
+class _Sink:
+    """Writes pieces. A disk that is full must not look like a broken line, whose errors are OSErrors too."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __call__(self, piece: bytes) -> None:
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise RequestRejected(0, "disk", f"{self._file.name} cannot be written ({error})") from error
 
 
 def effective_url(settings: AgentSettings, *, pinned_url: str) -> str:

@@ -118,6 +118,48 @@ class EngineTransport:
         except aiohttp.ClientConnectorCertificateError as error:
             raise await self._not_trusted(error) from error
 
+    async def fetch(
+        self, path: str, take: Callable[[bytes], None], *, headers: Mapping[str, str], most: int, timeout: float
+    ) -> Answer | None:
+        """GET bytes once, and hand them on piece by piece; gives the Engine's answer where that is no 200.
+
+        Args:
+            path: below the Engine's address.
+            take: gets each piece.
+            headers: further ones.
+            most: more bytes than that are not taken.
+            timeout: seconds without a byte.
+
+        Raises:
+            Retryable: not reachable, cut off, or more than ``most``.
+            EngineNotTrusted: the other end is not the pinned Engine; nothing was sent.
+            ReenrolRequired: nothing is pinned yet.
+        """
+        await self._close_retired()
+        seen = 0
+        try:
+            async with self.session().get(
+                self.base_url + path,
+                headers={**self.headers(), **headers},
+                timeout=aiohttp.ClientTimeout(sock_connect=timeout, sock_read=timeout),
+                allow_redirects=False,
+            ) as response:
+                if response.status != 200:
+                    return read_answer(response.status, await _bounded(response), response.headers)
+                async for piece in response.content.iter_chunked(64 * 1024):
+                    seen += len(piece)
+                    if seen > most:
+                        response.close()
+                        raise Retryable(f"the Engine sends more than {most} bytes")
+                    take(piece)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise await self._not_trusted(error) from error
+        except TimeoutError as error:
+            raise Retryable(f"the Engine at {self.base_url} sent nothing for {timeout:.0f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Retryable(f"the line to {self.base_url} broke ({str(error) or type(error).__name__})") from error
+        return None
+
     async def close(self) -> None:
         """Hang up."""
         self._drop()

@@ -7,11 +7,12 @@ from typing import Any, Final, TypeVar
 
 from borealis_agent.intake.live_run import LiveRun, LiveSink
 from borealis_agent.intake.looks import SCREEN_EVENTS, Looks
-from borealis_agent.intake.ports import Door, Rest, Results, Router, Trust
+from borealis_agent.intake.ports import Door, Rest, Results, Router, Trust, Updater
 from borealis_agent.intake.reading import MAX_RUN_ID, read_told_result, refusal_result, run_id_of
+from borealis_agent.intake.updates import Updates
 from borealis_agent.outbox import Spool
 from borealis_agent.role_api import JobHandler, JobOutcome, OutputSink, VerifiedJob
-from borealis_agent.trust import verify_cancel, verify_job, verify_screen
+from borealis_agent.trust import verify_cancel, verify_job, verify_screen, verify_update
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import SEALED_EVENTS, EngineEvent, RefusalCode, RunContext, RunStatus
@@ -20,6 +21,7 @@ from borealis_wire.messages import JobResult
 from borealis_wire.orders import CancelOrder
 from borealis_wire.refusal import Refused
 from borealis_wire.screen import ScreenOrder
+from borealis_wire.updates import UpdateOrder
 
 MAX_RUNS: Final = 8
 MAX_EARLY_CANCELS: Final = 1000
@@ -50,6 +52,7 @@ class Intake:
         clock: Clock,
         max_runs: int = MAX_RUNS,
         claim: Callable[[Any], Awaitable[None]] | None = None,
+        updater: Callable[[], Updater | None] = lambda: None,
     ) -> None:
         self._trust = trust
         self._rest = rest
@@ -65,7 +68,9 @@ class Intake:
         self._runs: dict[str, LiveRun] = {}
         self._early_cancels: dict[str, float] = {}
         self._stopping = False
+        self._closed = False
         self._looks = Looks(verify=self._verified_screen, spool=spool, router=router, claim=claim)
+        self._updates = Updates(verify=self._verified_update, spool=spool, updater=updater)
 
     def report_interrupted(self) -> None:
         """At start: tell the Engine of runs that were begun and whose results are nowhere. They never start again."""
@@ -145,6 +150,8 @@ class Intake:
             return None
         if event in SCREEN_EVENTS:
             return await self._looks.arrived(event, payload)
+        if event == EngineEvent.AGENT_SILENT_UPDATE:
+            return await self._updates.arrived(payload)
         if event in SEALED_EVENTS:
             # Whatever has no check here yet has no handler either: default deny.
             log.warning("signature: %s is sealed, and nothing here can verify it; refused", event)
@@ -162,6 +169,16 @@ class Intake:
                     run.told.set_result(result)
                     return True
         return False
+
+    # --- updating.ports.Runs
+
+    def take_no_more(self, closed: bool) -> None:
+        """Put off every new job while ``closed``; the Engine offers them again."""
+        self._closed = closed
+
+    def under_way(self) -> int:
+        """How many runs have not ended."""
+        return len(self._runs)
 
     # --- the end of the agent
 
@@ -189,6 +206,8 @@ class Intake:
         handler = self._router.job_handler(order.script_type)
         if handler is None and not self._router.hears(EngineEvent.QUICK_JOB_RUN):
             raise Refused(RefusalCode.UNSUPPORTED_TYPE, f"no role here runs {order.script_type} scripts")
+        if self._closed:
+            raise Refused(RefusalCode.BUSY, "the agent is about to be replaced by another version")
         if self._stopping or len(self._runs) >= self._max_runs or not self._spool.has_room(len(self._runs) + 1):
             raise Refused(RefusalCode.BUSY, f"{len(self._runs)} scripts run already, or results wait to be sent")
         run = self._runs[order.run_id] = LiveRun(job)
@@ -229,6 +248,18 @@ class Intake:
     def _verified_screen(self, payload: Any) -> ScreenOrder:
         def verify() -> ScreenOrder:
             return verify_screen(
+                payload,
+                trusted=self._trust.trusted,
+                device_guid=self._rest.guid,
+                context=self._context,
+                now=self._clock.now(),
+            )
+
+        return self._with_newest_keys(verify)
+
+    def _verified_update(self, payload: Any) -> UpdateOrder:
+        def verify() -> UpdateOrder:
+            return verify_update(
                 payload,
                 trusted=self._trust.trusted,
                 device_guid=self._rest.guid,

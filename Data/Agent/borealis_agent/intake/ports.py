@@ -7,6 +7,7 @@ from borealis_agent.role_api import JobHandler, VerifiedJob
 from borealis_wire.events import ScriptType
 from borealis_wire.keys import VerifyKey
 from borealis_wire.messages import JobResult
+from borealis_wire.updates import UpdateOrder
 
 
 class Trust(Protocol):
@@ -61,6 +62,16 @@ class Rest(Protocol):
         """POST. Raises ``AgentError``."""
 
 
+class Updater(Protocol):
+    """Replaces the agent; ``updating.Updating`` fulfils it."""
+
+    def check(self, order: UpdateOrder) -> None:
+        """Whether it may be followed now. Raises ``Refused``."""
+
+    def follow(self, order: UpdateOrder) -> None:
+        """Begin with it. Raises ``Refused`` or ``OSError``."""
+
+
 class Results(Protocol):
     """Where results go; ``delivery.Delivery`` fulfils it."""
 
@@ -74,4 +85,4 @@ class Results(Protocol):
         """The Engine hears us again."""
 
 
-__all__ = ["Door", "Rest", "Results", "Router", "Trust", "VerifiedJob"]
+__all__ = ["Door", "Rest", "Results", "Router", "Trust", "Updater", "VerifiedJob"]

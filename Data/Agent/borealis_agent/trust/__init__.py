@@ -4,7 +4,14 @@ Owns: ``Certificates/Agent/Trusted_Server_Cert``. May be called by: ``intake``, 
 given a ``TrustStore`` through its port. Does not check replay: the journal (``outbox``) does, after ``policy``.
 """
 
-from borealis_agent.trust.policy import apply_keys, keys_after_enrolment, verify_cancel, verify_job, verify_screen
+from borealis_agent.trust.policy import (
+    apply_keys,
+    keys_after_enrolment,
+    verify_cancel,
+    verify_job,
+    verify_screen,
+    verify_update,
+)
 from borealis_agent.trust.signing_keys import TrustedKeys
 from borealis_agent.trust.store import TrustStore
 
@@ -16,4 +23,5 @@ __all__ = [
     "verify_cancel",
     "verify_job",
     "verify_screen",
+    "verify_update",
 ]

@@ -32,6 +32,7 @@ from borealis_engine.api import (
     setup_api,
     sites_api,
     tokens_api,
+    updates_api,
     users_api,
 )
 from borealis_engine.api.access import DevicePrincipal
@@ -62,6 +63,7 @@ _MODULES = (
     screens_api,
     assemblies_api,
     filters_api,
+    updates_api,
     agent_device_api,
     scripts_device_api,
     openapi,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from borealis_engine.screens import ScreenService
     from borealis_engine.signing.service import SigningService
     from borealis_engine.storage import Database
+    from borealis_engine.updates import UpdateService
 
 
 class Services:
@@ -51,6 +52,7 @@ class Services:
         certificates: "EngineCertificates",
         access_tokens: "AccessTokens",
         screens: "ScreenService",
+        updates: "UpdateService",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -71,3 +73,4 @@ class Services:
         self.certificates = certificates
         self.access_tokens = access_tokens
         self.screens = screens
+        self.updates = updates

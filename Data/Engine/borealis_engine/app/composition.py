@@ -31,6 +31,7 @@ from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.screens import ScreenService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
+from borealis_engine.updates import Packages, UpdateService
 
 log = get_logger("server")
 
@@ -55,6 +56,7 @@ class Engine:
             "dispatch": services.dispatcher.statistics(),
             "gateway": self.gateway.statistics(),
             "screens": services.screens.statistics(),
+            "updates": services.updates.statistics(),
             "tokens": services.access_tokens.statistics(),
         }
 
@@ -145,6 +147,16 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         metrics=metrics,
     )
     screens = ScreenService(devices=devices, signing=signing, audit=audit, clock=clock, randomness=randomness)
+    updates = UpdateService(
+        db=db,
+        clock=clock,
+        randomness=randomness,
+        feed=feed,
+        devices=devices,
+        signing=signing,
+        packages=Packages(settings.paths.agent_package),
+    )
+    await updates.start()
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -157,9 +169,11 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         runs=jobs.history,
         signing=signing,
         screens=screens,
+        updates=updates,
     )
     dispatcher.bind_link(gateway)
     screens.bind_link(gateway)
+    updates.bind_link(gateway)
     services = Services(
         settings=settings,
         clock=clock,
@@ -185,6 +199,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         certificates=certificates,
         access_tokens=access_tokens,
         screens=screens,
+        updates=updates,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())

@@ -21,6 +21,11 @@ class EnginePaths:
         return self.root / "Code" / "agent-build"
 
     @property
+    def agent_package(self) -> Path:
+        """What the bootstrap tells of the agent's package, which lies beside it."""
+        return self.root / "Code" / "agent-package.json"
+
+    @property
     def certificates(self) -> Path:
         """CA, leaf, and the keys below."""
         return self.root / "Certificates"

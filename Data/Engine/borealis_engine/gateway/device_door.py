@@ -13,12 +13,13 @@ from borealis_engine.core.errors import EngineError
 from borealis_engine.core.log import get_logger
 from borealis_engine.gateway.frames import encode_event
 from borealis_engine.gateway.hello import Hello, read_hello
-from borealis_engine.gateway.ports import Dispatch, KeyStatements
+from borealis_engine.gateway.ports import Dispatch, KeyStatements, Updates
 from borealis_engine.gateway.screen_door import DeviceScreens
 from borealis_engine.gateway.sessions import DeviceSession
 from borealis_engine.gateway.socket_server import SocketServer
-from borealis_wire.events import DeviceEvent, EngineEvent
+from borealis_wire.events import DeviceEvent, EngineEvent, RunContext
 from borealis_wire.messages import JobOutput, JobResult
+from borealis_wire.updates import UpdateTold
 
 log = get_logger("agents")
 Handler = Callable[[DeviceSession, msgspec.Raw], Awaitable[Any]]
@@ -32,17 +33,25 @@ class _Result(JobResult, frozen=True):
 
 _OUTPUT: Final = msgspec.json.Decoder(JobOutput)
 _RESULT: Final = msgspec.json.Decoder(_Result)
+_UPDATE: Final = msgspec.json.Decoder(UpdateTold)
 
 
 class DeviceDoor:
     """Handlers of devices' events by name."""
 
     def __init__(
-        self, *, dispatch: Dispatch, keys: KeyStatements, server: SocketServer, screens: DeviceScreens
+        self,
+        *,
+        dispatch: Dispatch,
+        keys: KeyStatements,
+        server: SocketServer,
+        screens: DeviceScreens,
+        updates: Updates,
     ) -> None:
         self._dispatch = dispatch
         self._keys = keys
         self._server = server
+        self._updates = updates
         self.tasks: Supervisor | None = None
         self.handlers: dict[str, Handler] = {
             DeviceEvent.CONNECT_AGENT: self._connect_agent,
@@ -50,6 +59,7 @@ class DeviceDoor:
             DeviceEvent.QUICK_JOB_OUTPUT: self._output,
             DeviceEvent.QUICK_JOB_RESULT: self._result,
             DeviceEvent.COLLECTOR_STATUS: self._collector_status,
+            DeviceEvent.AGENT_SILENT_UPDATE_STATUS: self._update_status,
             **screens.handlers,
         }
         self.attached = screens.attached
@@ -105,3 +115,8 @@ class DeviceDoor:
 
     async def _collector_status(self, session: DeviceSession, _payload: msgspec.Raw) -> dict[str, Any]:
         return {"status": "ok"}
+
+    async def _update_status(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, str]:
+        if session.identity.context is not RunContext.SYSTEM:
+            return {"error": "forbidden", "detail": "The SYSTEM agent alone replaces itself."}
+        return await self._updates.told(session.identity.guid, _UPDATE.decode(payload))

@@ -10,6 +10,7 @@ from borealis_engine.operators.permissions import Principal
 from borealis_engine.screens import FrameHead, Viewer, WatchAsked, WindowList
 from borealis_wire.events import RunContext
 from borealis_wire.messages import JobOutput, JobResult
+from borealis_wire.updates import UpdateTold
 
 
 class Devices(Protocol):
@@ -76,6 +77,13 @@ class KeyStatements(Protocol):
 
     def on_rotated(self, listener: Callable[[dict[str, Any]], None]) -> None:
         """Call ``listener`` on the event loop after each rotation."""
+
+
+class Updates(Protocol):
+    """Agents that replace themselves; implemented by ``updates.UpdateService``."""
+
+    async def told(self, guid: str, message: UpdateTold) -> dict[str, str]:
+        """A device tells of its update; gives the acknowledgement."""
 
 
 class Screens(Protocol):

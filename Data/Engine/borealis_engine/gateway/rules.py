@@ -38,6 +38,7 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     DeviceEvent.AGENT_WINDOW_LIST: EventRule("device", MAX_SCREEN_LIST_BYTES),
     DeviceEvent.SCREEN_FRAME: EventRule("device", MAX_FRAME_BYTES + 256 * KIB),
     DeviceEvent.SCREEN_ENDED: EventRule("device", 4 * KIB),
+    DeviceEvent.AGENT_SILENT_UPDATE_STATUS: EventRule("device", 16 * KIB),
     OperatorEvent.WATCH_SCREEN: EventRule("operator", 1 * KIB, permission=Permission.SCREEN_VIEW),
     OperatorEvent.UNWATCH_SCREEN: EventRule("operator", 1 * KIB, permission=Permission.SCREEN_VIEW),
     OperatorEvent.WATCH_RUN: EventRule("operator", 1 * KIB, permission=Permission.RUNS_READ),
@@ -50,6 +51,7 @@ FEED_PERMISSIONS: Final[Mapping[str, Permission]] = {
     OperatorEvent.APPROVALS_CHANGED: Permission.ENROLMENT_READ,
     OperatorEvent.RUN_OUTPUT: Permission.RUNS_READ,
     OperatorEvent.SCRIPTS_CHANGED: Permission.SCRIPTS_READ,
+    OperatorEvent.AGENT_UPDATE_CHANGED: Permission.DEVICES_READ,
 }
 """What an operator must be allowed to hear of; a change of another kind is told to nobody."""
 

@@ -27,7 +27,7 @@ from borealis_engine.gateway.handshake import SOCKET_PATHS, read_knock
 from borealis_engine.gateway.operator_door import OperatorDoor
 from borealis_engine.gateway.operator_socket import OperatorSocket
 from borealis_engine.gateway.operators_hall import OperatorsHall
-from borealis_engine.gateway.ports import Devices, Dispatch, KeyStatements, Operators, Runs, Screens, Tokens
+from borealis_engine.gateway.ports import Devices, Dispatch, KeyStatements, Operators, Runs, Screens, Tokens, Updates
 from borealis_engine.gateway.refusing import Refusals, answer_http
 from borealis_engine.gateway.screen_door import DeviceScreens, OperatorScreens
 from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions
@@ -60,6 +60,7 @@ class Gateway:
         runs: Runs,
         signing: KeyStatements,
         screens: Screens,
+        updates: Updates,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -73,7 +74,11 @@ class Gateway:
         self._screens = screens
         self._operator_screens = OperatorScreens(screens=screens, server=self._server, clock=clock)
         self._device_door = DeviceDoor(
-            dispatch=dispatcher, keys=signing, server=self._server, screens=DeviceScreens(screens)
+            dispatch=dispatcher,
+            keys=signing,
+            server=self._server,
+            screens=DeviceScreens(screens),
+            updates=updates,
         )
         self._hall = OperatorsHall(clock=clock, feed=feed, admission=self._admission, server=self._server)
         self._events = EventPath(

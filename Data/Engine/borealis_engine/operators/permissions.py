@@ -19,6 +19,8 @@ class Permission(StrEnum):
     DEVICES_READ = "devices.read"
     DEVICES_EDIT = "devices.edit"
     DEVICES_REVOKE = "devices.revoke"
+    DEVICES_UPDATE = "devices.update"
+    """To have agents replace themselves by the version that belongs to this Engine."""
     ENROLMENT_READ = "enrolment.read"
     ENROLMENT_DECIDE = "enrolment.decide"
     RUNS_READ = "runs.read"
@@ -49,6 +51,7 @@ _VIEWER: Final = frozenset(
 )
 _OPERATOR: Final = _VIEWER | {
     Permission.DEVICES_EDIT,
+    Permission.DEVICES_UPDATE,
     Permission.RUNS_START,
     Permission.SCREEN_VIEW,
     Permission.ENROLMENT_DECIDE,

@@ -1,0 +1,170 @@
+"""An agent replaces itself by an order: to a new build, and back by itself where the new one does not come up.
+
+Real programs as a person installs them: ``Borealis.sh`` from a checkout, the supervisor's shell script, environments
+with hashes. The tests of this file are one story and run in order.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.programs.programs import REPOSITORY, EngineProgram, base_environment, wait_for
+from tests.programs.toy import processes_with
+
+from borealis_bootstrap.layout import Runtime, layout_from
+from borealis_bootstrap.package import put_package
+from borealis_bootstrap.staging import version_of
+from borealis_bootstrap.supervision import Supervision
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CRASH = 'raise SystemExit("this build cannot start")\n'
+DEAF = """
+import borealis_agent.link.driver as driver
+async def _open(self):
+    return driver.SocketFailed(detail="this build cannot connect")
+driver.Link._open = _open
+"""
+
+
+class Fleet:
+    """One Engine, and one machine whose agent was started from a checkout of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkout = folder / "checkout"
+        for name in ("Agent", "Bootstrap", "Shared"):
+            source = REPOSITORY / "Data" / name
+            shutil.copytree(source, self.checkout / "Data" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.checkout / "requirements").mkdir()
+        for name in ("agent.txt", "ansible.txt"):
+            shutil.copy(REPOSITORY / "requirements" / name, self.checkout / "requirements")
+        shutil.copy(REPOSITORY / "Borealis.sh", self.checkout)
+        self.engine = EngineProgram(folder / "engine")
+        self.root = folder / "a machine"
+        self.environ = {
+            **base_environment(),
+            "BOREALIS_ROOT": str(self.root),
+            "BOREALIS_PYTHON": sys.executable,
+            "BOREALIS_BACKOFF_FIRST": "100",
+        }
+        self.guid = ""
+
+    @property
+    def agent(self) -> Supervision:
+        """What supervises the agent."""
+        return Supervision(layout_from(self.environ, checkout=self.checkout, here=Path("/")).agent)
+
+    @property
+    def pid(self) -> int:
+        """The agent's process now."""
+        return self.agent.state().pid or 0
+
+    def start(self) -> None:
+        """Bring both up, and admit the machine."""
+        self.engine.start()
+        token = self.engine.enrolment_token()
+        done = subprocess.run(
+            [str(self.checkout / "Borealis.sh"), "agent", "--detach", "--enrollment-code", token],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        with self.engine.owner() as client:
+            approval = wait_for("the knock", lambda: client.get("/api/admin/device-approvals").json()["approvals"])[0]
+            reference = approval["approval_reference"]
+            wait_for(
+                "the approval",
+                lambda: client.post(f"/api/admin/device-approvals/{reference}/approve", json={}).status_code == 200,
+            )
+        self.settings(update_trial_seconds=8)
+        self.guid = wait_for("the device online", lambda: next(iter(self.online()), ""), seconds=60)
+
+    def settings(self, **values: Any) -> None:
+        """Change the agent's settings file."""
+        path = self.root / "Agent" / "Borealis" / "Settings" / "agent_settings_SYSTEM.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**known, **values}))
+
+    def online(self) -> list[str]:
+        """GUIDs of devices with a live session."""
+        with self.engine.owner() as client:
+            devices = client.get("/api/devices").json()["devices"]
+        return [one["guid"] for one in devices if one["presence"]["contexts"]]
+
+    def device(self) -> dict[str, Any]:
+        """What the Engine knows of the machine."""
+        with self.engine.owner() as client:
+            found: dict[str, Any] = client.get(f"/api/devices/{self.guid}").json()
+        return found
+
+    def publish(self, change: Callable[[Path], None]) -> str:
+        """Give the Engine a package with a change; the checkout stays as it is. Gives its build."""
+        tree = self.checkout.with_name("changed")
+        shutil.rmtree(tree, ignore_errors=True)
+        shutil.copytree(self.checkout, tree, ignore=shutil.ignore_patterns("__pycache__"))
+        change(tree)
+        engine = Runtime("engine", self.engine.root / "Engine", tree)
+        build = version_of(Runtime("agent", engine.folder, tree).sources)
+        put_package(engine, build)
+        return build
+
+    def update(self) -> str:
+        """Order it; gives the rollout's id."""
+        with self.engine.owner() as client:
+            answer = client.post("/api/updates", json={"all": True})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["rollout"]["rollout_id"])
+
+    def outcome(self, rollout_id: str, *, seconds: float = 60) -> dict[str, Any]:
+        """Wait for the end of the one update in it."""
+
+        def ended() -> dict[str, Any] | None:
+            with self.engine.owner() as client:
+                (update,) = client.get(f"/api/updates/{rollout_id}").json()["updates"]
+            return None if update["state"] in {"queued", "ordered", "started", "waiting"} else update
+
+        return wait_for("the update's end", ended, seconds=seconds, log=self.root / "Agent" / "Logs" / "agent.log")
+
+
+def append(name: str, text: str) -> Callable[[Path], None]:
+    """A change to a file of the agent."""
+
+    def change(tree: Path) -> None:
+        path = tree / "Data" / "Agent" / name
+        path.write_text(path.read_text() + text)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """An enrolled machine, online."""
+    found = Fleet(tmp_path_factory.mktemp("update"))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.agent.stop()
+        found.engine.stop()
+
+
+def test_an_agent_becomes_another_build_and_stays_the_same_device(fleet: Fleet) -> None:
+    before, old = fleet.pid, fleet.agent.started()
+    build = fleet.publish(append("role_manager.py", "# changed\n"))
+    outcome = fleet.outcome(fleet.update())
+    assert (outcome["state"], outcome["reason"]) == ("installed", "")
+    wait_for("the new build", lambda: fleet.device()["agent_build_id"] == build)
+    assert fleet.online() == [fleet.guid]
+    assert old is not None and old.version != build
+    assert not [pid for pid in processes_with(str(fleet.root)) if pid == before]
+    started = fleet.agent.started()
+    assert started is not None and started.version == build
+    assert (fleet.root / "Agent" / "Code" / "current").readlink().name == build
