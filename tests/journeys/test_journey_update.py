@@ -144,6 +144,16 @@ def append(name: str, text: str) -> Callable[[Path], None]:
     return change
 
 
+def prepend(name: str, text: str) -> Callable[[Path], None]:
+    """The same, before everything else."""
+
+    def change(tree: Path) -> None:
+        path = tree / "Data" / "Agent" / name
+        path.write_text(text + path.read_text())
+
+    return change
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """An enrolled machine, online."""
@@ -168,3 +178,24 @@ def test_an_agent_becomes_another_build_and_stays_the_same_device(fleet: Fleet) 
     started = fleet.agent.started()
     assert started is not None and started.version == build
     assert (fleet.root / "Agent" / "Code" / "current").readlink().name == build
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (prepend("agent.py", CRASH), "ended 3 times"),
+        (append("borealis_agent/app/__init__.py", DEAF), "did not reach the Engine within 8 s"),
+        (append("Roles/role_ScriptExec_SYSTEM.py", "1 / 0\n"), "Roles that worked before do not any more"),
+    ],
+    ids=["crashes", "cannot connect", "breaks a role"],
+)
+def test_survives_a_build_that_does_not_come_up(fleet: Fleet, change: Callable[[Path], None], reason: str) -> None:
+    known = fleet.device()["agent_build_id"]
+    build = fleet.publish(change)
+    outcome = fleet.outcome(fleet.update())
+    assert outcome["state"] == "rolled_back"
+    assert reason in outcome["reason"]
+    assert fleet.device()["agent_build_id"] == known != build
+    wait_for("the device online", fleet.online)
+    assert not processes_with(f"/Code/{build}/")
+    assert not (fleet.root / "Agent" / "Run" / "update.json").exists()
