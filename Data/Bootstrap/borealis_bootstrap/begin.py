@@ -151,8 +151,29 @@ def starting(runtime: Runtime, arguments: Sequence[str] = (), *, python: str = s
 
     Isolated (-I) and without site packages (-S), for it may run as root.
     """
-    entry = runtime.code / "current" / "Bootstrap" / "begin.py"
+    entry = runtime.code / ("begin.py" if sys.platform == "win32" else "current/Bootstrap/begin.py")
     return [python, "-I", "-S", "-OO", str(entry), str(runtime.folder), "--", *arguments]
+
+
+def windows_entry(runtime: Runtime) -> None:
+    """Where a pointer is no link, a file beside it follows it: written once, the same for all versions.
+
+    Raises:
+        OSError: disk full, no right.
+    """
+    write_atomic(runtime.code / "begin.py", _ENTRY.encode(), mode=0o644)
+
+
+_ENTRY: Final = '''"""Starts the agent by the pointer beside this file. Made by Borealis; changes here are lost."""
+
+import runpy
+import sys
+from pathlib import Path
+
+code = Path(__file__).resolve().parent
+version = (code / "current.version").read_text(encoding="utf-8").strip()
+sys.exit(runpy.run_path(str(code / version / "Bootstrap" / "begin.py"))["main"]())
+'''
 
 
 def _is_there(runtime: Runtime, build: Build) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from borealis_bootstrap import watch
 from borealis_bootstrap.arguments import Command
+from borealis_bootstrap.begin import starting, windows_entry
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.invitation import Invitation, check_invitation, hand_over, with_environment
 from borealis_bootstrap.launch import engine_address
@@ -109,6 +110,7 @@ def install_agent_on_windows(layout: Layout, progress: Progress, environ: Mappin
     with at_work(layout, "install agent"):
         (ready,) = prepare(layout, (layout.agent,), progress, environ)
         ready.use()
+        windows_entry(layout.agent)
         if invitation.code:
             hand_over(layout, environ, invitation.code)
         with progress.step("Scheduled tasks"):
@@ -120,8 +122,8 @@ def install_agent_on_windows(layout: Layout, progress: Progress, environ: Mappin
 def _task(layout: Layout, ready: Prepared, *, system: bool) -> str:
     from borealis_bootstrap import windows_tasks
 
-    command, *arguments = ready.command
-    mode = ["--system-service"] if system else ["--config", "user"]
-    return windows_tasks.task_xml(
-        command=command, arguments=[*arguments, *mode], folder=str(layout.agent.folder), system=system
-    )
+    # The SYSTEM agent may replace itself, so it is started by the pointers. That of a user has no right to, and takes
+    # what was there when the task was made until -Agent is run again.
+    started = starting(layout.agent, ["--system-service"]) if system else [*ready.command, "--config", "user"]
+    command, *arguments = started
+    return windows_tasks.task_xml(command=command, arguments=arguments, folder=str(layout.agent.folder), system=system)

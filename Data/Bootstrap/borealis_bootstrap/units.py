@@ -6,6 +6,7 @@ Owns what the services may do. May be called by services.
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from borealis_bootstrap.begin import starting
 from borealis_bootstrap.layout import SMALL_AT_REST, Layout
 
 UnitName = Literal["borealis-engine.service", "borealis-agent.service", "borealis-agent-user.service"]
@@ -100,7 +101,10 @@ WantedBy=multi-user.target
 
 def agent_unit(layout: Layout, *, server_url: str, trust_on_first_use: bool) -> Unit:
     """The SYSTEM agent. It is there to run operators' scripts with all rights, and those inherit what it may not do:
-    so it is confined in nothing that a script could need."""
+    so it is confined in nothing that a script could need.
+
+    It is started by the pointers through ``begin``, which becomes the agent: the main process stays the same one.
+    """
     environment = _agent_environment(layout, server_url)
     environment["BOREALIS_AGENT_MODE"] = "system"
     flags = ["--system-service", *(["--trust-on-first-use"] if trust_on_first_use else [])]
@@ -109,9 +113,18 @@ def agent_unit(layout: Layout, *, server_url: str, trust_on_first_use: bool) -> 
         _header("Borealis agent (SYSTEM)", "After=network-online.target\nWants=network-online.target\n")
         + f"""
 [Service]
-Type=exec
-ExecStart={_command([*_agent_command(layout), *flags])}
+Type=notify
+NotifyAccess=main
+ExecStart={_command(starting(layout.agent, flags))}
 {_environment(environment)}{_RESTART}\
+# The agent ends itself when its loop stands still for two minutes (hang_seconds), and tells where. This sees what it
+# cannot see itself: a process that is stopped as a whole.
+WatchdogSec=240s
+TimeoutAbortSec=10s
+# Of agent and scripts together, so that no script takes the machine with it; the agent alone has memory_limit_mb. What
+# the kernel ends for want of memory is a script, as a rule: that is no reason to end the others.
+MemoryMax=80%
+OOMPolicy=continue
 # A script's own processes end with their run, by the agent; those of a run that goes on are not left behind either.
 KillMode=mixed
 TimeoutStopSec=40s

@@ -1,6 +1,8 @@
 """The text of the systemd units, and what installing and removing them does."""
 
+import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +52,8 @@ def test_the_engine_runs_as_its_owner_and_may_write_its_own_folder_only() -> Non
 def test_odd_paths_stay_one_word() -> None:
     unit = agent(layout_at('/srv/my "50%" $HOME\\x'))
     (start,) = lines(unit, "ExecStart")
-    assert start.startswith('"/srv/my \\"50%%\\" $$HOME\\\\x/Agent/venv/bin/python" "-OO" ')
+    entry = '"/srv/my \\"50%%\\" $$HOME\\\\x/Agent/Code/current/Bootstrap/begin.py"'
+    assert start.startswith(f'"{sys.executable}" "-I" "-S" "-OO" {entry} ')
     assert 'Environment="BOREALIS_ROOT=/srv/my \\"50%%\\" $HOME\\\\x"' in unit.text
 
 
@@ -64,6 +67,26 @@ def test_the_system_agent_is_not_confined_for_its_scripts_would_be_too() -> None
     assert not [line for line in unit.text.splitlines() if line.startswith(("Protect", "NoNew", "Private", "System"))]
     assert lines(unit, "ExecStart")[0].endswith('"--system-service" "--trust-on-first-use"')
     assert 'Environment="BOREALIS_SERVER_URL=https://e"' in unit.text
+
+
+def test_systemd_hears_that_the_agent_lives_and_bounds_what_it_and_its_scripts_hold() -> None:
+    unit = agent(layout_at("/r"))
+    assert (lines(unit, "Type"), lines(unit, "NotifyAccess")) == (["notify"], ["main"])
+    assert lines(unit, "WatchdogSec") == ["240s"]
+    assert (lines(unit, "MemoryMax"), lines(unit, "OOMPolicy")) == (["80%"], ["continue"])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
+@pytest.mark.parametrize("make", [engine, agent, lambda layout: agent_user_unit(layout, server_url="")])
+def test_systemd_itself_finds_nothing_wrong(make: "type[Unit]", tmp_path: Path) -> None:
+    unit = make(layout_at("/"))  # type: ignore[arg-type, call-arg]
+    path = tmp_path / unit.name
+    path.write_text(unit.text)
+    done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
+    # Not installed here, so nothing of it can be executed; and older versions do not know what 254 brought.
+    expected = ("is not executable", "'RestartSteps'", "'RestartMaxDelaySec'")
+    told = [line for line in done.stderr.splitlines() if unit.name in line]
+    assert [line for line in told if not any(words in line for words in expected)] == []
 
 
 def test_the_user_agent_is_nobody_elses_and_never_root() -> None:

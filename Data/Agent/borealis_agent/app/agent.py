@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from borealis_agent import VERSION
 from borealis_agent.app.rooms import Rooms, spool_of
+from borealis_agent.app.service_manager import ALIVE, ENDING, READY, ServiceManager
 from borealis_agent.app.watchdog import Watchdog
 from borealis_agent.capabilities.update.child import Steps
 from borealis_agent.core.errors import AgentError, Fatal
@@ -54,6 +55,7 @@ class Agent:
         self._clock = clock or SystemClock()
         self._rng = random.Random()  # noqa: S311  jitter
         self._watched = watched
+        self._manager = ServiceManager(environ)
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self._rooms = rooms = Rooms(settings, environ=environ, clock=self._clock, rng=self._rng)
@@ -162,6 +164,7 @@ class Agent:
 
     async def _end(self) -> None:
         log.info("the agent is told to end")
+        self._manager.tell(ENDING)
         await self._intake.stop()
         await self._delivery.flush(FAREWELL_SECONDS)
         await self._roles.stop_all()
@@ -183,8 +186,14 @@ class Agent:
     def _watch_over_us(self) -> None:
         """Only where the process is ours: what the watchdog ends is all of it."""
         path = spool_of(self._settings) / "standstill"
-        watchdog = Watchdog(path, settings=lambda: self._config.data, memory=machine.own_memory)
+        watchdog = Watchdog(
+            path,
+            settings=lambda: self._config.data,
+            memory=machine.own_memory,
+            alive=lambda: self._manager.tell(ALIVE),
+        )
         watchdog.tell_last()
+        self._manager.tell(READY)
         self._vital("watchdog", watchdog.run())
 
     async def _watch_config(self) -> None:

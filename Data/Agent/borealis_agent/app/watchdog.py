@@ -1,7 +1,8 @@
 """Ends an agent that stands still or that grows without bound; whoever watches over it starts it again.
 
 Owns the program's use of ``faulthandler``'s timer, and the file ``standstill`` beside the journal. May be called by
-``program``, once in a process: the timer is the process's. Does not see a process that is stopped as a whole.
+``program``, once in a process: the timer is the process's. Does not see a process that is stopped as a whole; systemd
+does, which is told by the same round that we are alive.
 """
 
 import asyncio
@@ -39,12 +40,19 @@ class Watchdog:
         path: where the stacks of a standstill are written, for :meth:`tell_last` of the next start.
         settings: the agent's settings as they are now: ``hang_seconds``, ``memory_limit_mb``.
         memory: resident bytes of this process; None where the system does not tell.
+        alive: called again and again, as long as the loop gets on.
     """
 
     def __init__(
-        self, path: Path, *, settings: Callable[[], Mapping[str, Any]], memory: Callable[[], int | None]
+        self,
+        path: Path,
+        *,
+        settings: Callable[[], Mapping[str, Any]],
+        memory: Callable[[], int | None],
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
+        self._alive = alive
         self._settings = settings
         self._memory = memory
 
@@ -80,6 +88,7 @@ class Watchdog:
                 while True:
                     hang = number_setting(self._settings(), HANG, otherwise=DEFAULT_HANG, least=LEAST_HANG)
                     faulthandler.dump_traceback_later(hang, exit=True, file=file)
+                    self._alive()
                     self._check_memory()
                     # Not the agent's clock: it is the loop itself that is asked for a sign of life.
                     await asyncio.sleep(min(TURN_SECONDS, hang / 4))

@@ -101,7 +101,7 @@ class PackageView(msgspec.Struct, frozen=True):
     size: int
 
 
-@get("/api/updates/package", opt=operator(Permission.DEVICES_READ), responses=errors(503), tags=["updates"])
+@get("/api/updates/package", opt=operator(Permission.DEVICES_READ), responses=errors(409), tags=["updates"])
 async def get_package(services: Services) -> PackageView:
     """The agent that belongs to this Engine, as agents would get it."""
     package = await services.updates.current_package()
@@ -112,7 +112,7 @@ async def get_package(services: Services) -> PackageView:
     "/api/updates",
     opt=operator(Permission.DEVICES_UPDATE),
     status_code=201,
-    responses=errors(404, 409, 503),
+    responses=errors(404, 409),
     tags=["updates"],
 )
 async def begin_update(services: Services, principal: Principal, peer: str, data: UpdateRequest) -> RolloutBegun:

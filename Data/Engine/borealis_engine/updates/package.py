@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from borealis_engine.core.errors import Unavailable
+from borealis_engine.core.errors import Conflict
 from borealis_wire.updates import MAX_PACKAGE_BYTES
 
 ARCHIVE: Final = "agent-package.tar.gz"
@@ -46,7 +46,7 @@ class Packages:
         """The package of this Engine's own checkout. Blocks for a read of the disk.
 
         Raises:
-            Unavailable: ``no_package``: there is none, or not a whole one.
+            Conflict: ``no_package``: there is none, or not a whole one.
         """
         try:
             found = self._description.stat()
@@ -54,7 +54,7 @@ class Packages:
             if self._package is None or stamp != self._stamp:
                 self._package, self._stamp = self._read(), stamp
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Unavailable(
+            raise Conflict(
                 "no_package",
                 "This Engine has no agent to hand out. Start it with ./Borealis.sh up, engine or install engine from a"
                 " checkout that holds the agent too.",
@@ -65,7 +65,7 @@ class Packages:
         """The package of this digest; None where that is not handed out (any more)."""
         try:
             package = self.current()
-        except Unavailable:
+        except Conflict:
             return None
         return package if package.sha256 == sha256 else None
 

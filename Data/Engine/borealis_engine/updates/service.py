@@ -127,7 +127,7 @@ class UpdateService:
     # --- for operators
 
     async def current_package(self) -> Package:
-        """What would be rolled out now. Raises ``Unavailable`` with ``no_package``."""
+        """What would be rolled out now. Raises ``Conflict`` with ``no_package``."""
         return await asyncio.to_thread(self._packages.current)
 
     async def begin(self, principal: Principal, asked: Asked, *, address: str) -> Begun:
@@ -135,8 +135,7 @@ class UpdateService:
 
         Raises:
             NotFound: ``device_not_found`` or ``site_not_found``; nothing was begun.
-            Conflict: ``nothing_to_update``: all of them are up to date, on the way, or may not work.
-            Unavailable: ``no_package``.
+            Conflict: ``nothing_to_update``: all of them are up to date, on the way, or may not work; or ``no_package``.
         """
         package = await self.current_package()
         targets = await self._devices.targets(

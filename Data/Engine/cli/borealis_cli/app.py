@@ -17,6 +17,7 @@ from borealis_cli import (
     server_commands,
     session_commands,
     site_commands,
+    update_commands,
 )
 from borealis_cli.errors import EXIT_STATUSES, INTERRUPTED, USAGE, CliError
 from borealis_cli.options import surroundings
@@ -62,6 +63,8 @@ def build() -> typer.Typer:
                 "revoke": devices.revoke,
                 "settle": devices.settle,
                 "delete": devices.delete,
+                "update": update_commands.update,
+                "updates": update_commands.updates,
             },
         ),
         (_RUNS, {"run": runs.run, "activity": runs.activity, "cancel": runs.cancel}),

@@ -75,7 +75,8 @@ class Steps:
         Raises:
             UpdateFailed: not now; the next start does it.
         """
-        entry = self._runtime / "Code" / "current" / "Bootstrap" / "begin.py"
+        code = self._runtime / "Code"
+        entry = code / ("begin.py" if sys.platform == "win32" else "current/Bootstrap/begin.py")
         command = [self._python, "-I", "-S", "-OO", str(entry), str(self._runtime), "--settle"]
         await self._run(command, SETTLE_SECONDS)
 
