@@ -274,6 +274,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agent/update/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * FetchPackage
+         * @description The package that an order names. It holds no secret; what makes it count is the signed order.
+         *
+         *     Access: a device with a valid access token.
+         */
+        get: operations["fetch_package"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/agents": {
         parameters: {
             query?: never;
@@ -1897,6 +1919,100 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/updates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListUpdates
+         * @description The newest rollouts, 50 at most; with ``guid`` each with that device's update alone.
+         *
+         *     Access: an operator with the permission `devices.read`.
+         */
+        get: operations["list_updates"];
+        put?: never;
+        /**
+         * BeginUpdate
+         * @description Have agents replace themselves by the version that belongs to this Engine. Devices that are away follow later.
+         *
+         *     Access: an operator with the permission `devices.update`.
+         */
+        post: operations["begin_update"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/updates/{rollout_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetUpdate
+         * @description One rollout.
+         *
+         *     Access: an operator with the permission `devices.read`.
+         */
+        get: operations["get_update"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/updates/{rollout_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * StopUpdate
+         * @description Begin no further update. Those that devices have begun go on to their end.
+         *
+         *     Access: an operator with the permission `devices.update`.
+         */
+        post: operations["stop_update"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/updates/package": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetPackage
+         * @description The agent that belongs to this Engine, as agents would get it.
+         *
+         *     Access: an operator with the permission `devices.read`.
+         */
+        get: operations["get_package"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/users": {
         parameters: {
             query?: never;
@@ -3457,6 +3573,16 @@ export interface components {
             step_seconds: number;
         };
         /**
+         * PackageView
+         * @description What would be rolled out now.
+         */
+        PackageView: {
+            build_id: string;
+            release: string;
+            sha256: string;
+            size: number;
+        };
+        /**
          * PasskeyList
          * @description One's own passkeys, oldest first.
          */
@@ -3530,7 +3656,7 @@ export interface components {
          * @description One kind of thing that can be allowed. A personal access token's scopes are a set of these.
          * @enum {unknown}
          */
-        Permission: "audit.read" | "devices.edit" | "devices.read" | "devices.revoke" | "enrolment.decide" | "enrolment.read" | "operators.manage" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read";
+        Permission: "audit.read" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "operators.manage" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read";
         /**
          * PlaybookRequest
          * @description What ``ansible-playbook`` knows by the same names; extra variables are the job's ``variable_values``.
@@ -3699,6 +3825,42 @@ export interface components {
          */
         RoleRequest: {
             role: components["schemas"]["OperatorRole"];
+        };
+        /**
+         * RolloutBegun
+         * @description What was begun, and what was passed over.
+         */
+        RolloutBegun: {
+            rollout: components["schemas"]["RolloutView"];
+            skipped: components["schemas"]["SkippedView"][];
+        };
+        /**
+         * RolloutList
+         * @description Rollouts, newest first.
+         */
+        RolloutList: {
+            rollouts: components["schemas"]["RolloutView"][];
+        };
+        /**
+         * RolloutView
+         * @description A rollout, with those of its updates that the caller may see; ``counts`` of these by state.
+         */
+        RolloutView: {
+            allow_older: boolean;
+            at_once: number;
+            build_id: string;
+            counts: {
+                [key: string]: number;
+            };
+            created_at: number;
+            ended_at: number | null;
+            reason: string;
+            release: string;
+            requested_by: string;
+            rollout_id: string;
+            state: string;
+            stop_after: number;
+            updates: components["schemas"]["UpdateView"][];
         };
         /**
          * Rotated
@@ -4021,6 +4183,15 @@ export interface components {
             name: string;
         };
         /**
+         * SkippedView
+         * @description A device that was meant and is not updated. ``why``: ``up_to_date``, ``under_way`` or ``not_active``.
+         */
+        SkippedView: {
+            device: string;
+            guid: string;
+            why: string;
+        };
+        /**
          * Started
          * @description A recorded job and its runs; ``runs`` with their output only where the caller waited for them.
          */
@@ -4093,6 +4264,42 @@ export interface components {
             last_used_at: number | null;
             name: string;
             scopes: components["schemas"]["Permission"][];
+        };
+        /**
+         * UpdateRequest
+         * @description Devices by GUID, name (or GUID), site, or all. ``at_once``: how many agents may be on the way at a time.
+         *
+         *     ``stop_after``: so many that went wrong end the rollout for the rest. ``allow_older``: also to an older release.
+         */
+        UpdateRequest: {
+            /** @default false */
+            all: boolean;
+            /** @default false */
+            allow_older: boolean;
+            /** @default 10 */
+            at_once: number;
+            /** @default [] */
+            guids: string[];
+            /** @default [] */
+            hostnames: string[];
+            /** @default [] */
+            site_ids: number[];
+            /** @default 1 */
+            stop_after: number;
+        };
+        /**
+         * UpdateView
+         * @description One device's update. ``from_build``: what it ran before. Times are Unix seconds.
+         */
+        UpdateView: {
+            changed_at: number;
+            created_at: number;
+            device: string;
+            from_build: string;
+            guid: string;
+            reason: string;
+            request_id: string;
+            state: string;
         };
         /**
          * UserList
@@ -4302,6 +4509,7 @@ export type SchemaOverviewDevices = components['schemas']['OverviewDevices'];
 export type SchemaOverviewPoint = components['schemas']['OverviewPoint'];
 export type SchemaOverviewRuns = components['schemas']['OverviewRuns'];
 export type SchemaOverviewSeries = components['schemas']['OverviewSeries'];
+export type SchemaPackageView = components['schemas']['PackageView'];
 export type SchemaPasskeyList = components['schemas']['PasskeyList'];
 export type SchemaPasskeyLogin = components['schemas']['PasskeyLogin'];
 export type SchemaPasskeyOptions = components['schemas']['PasskeyOptions'];
@@ -4323,6 +4531,9 @@ export type SchemaRecapView = components['schemas']['RecapView'];
 export type SchemaRecoveryCodes = components['schemas']['RecoveryCodes'];
 export type SchemaResultAnswer = components['schemas']['ResultAnswer'];
 export type SchemaRoleRequest = components['schemas']['RoleRequest'];
+export type SchemaRolloutBegun = components['schemas']['RolloutBegun'];
+export type SchemaRolloutList = components['schemas']['RolloutList'];
+export type SchemaRolloutView = components['schemas']['RolloutView'];
 export type SchemaRotated = components['schemas']['Rotated'];
 export type SchemaRotateRequest = components['schemas']['RotateRequest'];
 export type SchemaRunBar = components['schemas']['RunBar'];
@@ -4351,6 +4562,7 @@ export type SchemaSitesDeleted = components['schemas']['SitesDeleted'];
 export type SchemaSitesRequest = components['schemas']['SitesRequest'];
 export type SchemaSitesToDelete = components['schemas']['SitesToDelete'];
 export type SchemaSiteView = components['schemas']['SiteView'];
+export type SchemaSkippedView = components['schemas']['SkippedView'];
 export type SchemaStarted = components['schemas']['Started'];
 export type SchemaTokenList = components['schemas']['TokenList'];
 export type SchemaTokenMade = components['schemas']['TokenMade'];
@@ -4358,6 +4570,8 @@ export type SchemaTokenRefreshed = components['schemas']['TokenRefreshed'];
 export type SchemaTokenRefreshRequest = components['schemas']['TokenRefreshRequest'];
 export type SchemaTokenRequest = components['schemas']['TokenRequest'];
 export type SchemaTokenView = components['schemas']['TokenView'];
+export type SchemaUpdateRequest = components['schemas']['UpdateRequest'];
+export type SchemaUpdateView = components['schemas']['UpdateView'];
 export type SchemaUserList = components['schemas']['UserList'];
 export type SchemaUserRequest = components['schemas']['UserRequest'];
 export type SchemaUserView = components['schemas']['UserView'];
@@ -5571,6 +5785,92 @@ export interface operations {
             };
             /** @description The body is not application/json. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too often; `retry_after` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fetch_package: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description SHA-256 of the package. */
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12924,6 +13224,411 @@ export interface operations {
             };
             /** @description No such thing, or none that the caller may see. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_updates: {
+        parameters: {
+            query?: {
+                /** @description Only rollouts that this device was in. */
+                guid?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    begin_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutBegun"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_update: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rollout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    stop_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                rollout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_package: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PackageView"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -7,6 +7,7 @@ import { useMay } from "@/app/session";
 import { changeDevice, useDevice, useDeviceAct } from "@/features/devices/queries";
 import { deviceState, isConnected, lastSeen } from "@/features/devices/state";
 import { useOpenRun } from "@/features/run/link";
+import { AgentUpdateNote } from "@/features/updates/AgentUpdateNote";
 import { TextLink } from "@/ui/links";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -181,6 +182,7 @@ export function DevicePage() {
             This device is revoked: it was cut off, and comes back only by a new enrolment that is approved.
           </Alert>
         ) : null}
+        <AgentUpdateNote device={device} />
         <Tabs
           value={current}
           keepMounted={false}

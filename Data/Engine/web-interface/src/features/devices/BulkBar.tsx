@@ -1,11 +1,12 @@
 import { Button, Group, Paper, ScrollArea, Select, Text } from "@mantine/core";
-import { IconArrowsMove, IconBan, IconHandStop, IconLockOpen, IconPlayerPlay, IconX } from "@tabler/icons-react";
+import { IconArrowsMove, IconBan, IconHandStop, IconLockOpen, IconPlayerPlay, IconRefresh, IconX } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, take } from "@/api/client";
 import { useMay } from "@/app/session";
 import { useOpenRun } from "@/features/run/link";
 import { useSites } from "@/features/sites/queries";
+import { useBeginUpdate } from "@/features/updates/queries";
 import { Confirm, ConfirmTyped } from "@/ui/Confirm";
 import { devicesOf } from "@/ui/count";
 import { useKey } from "@/ui/keys";
@@ -14,7 +15,7 @@ import { told } from "@/ui/told";
 import { changeDevice, deed, DEVICES, type Deed } from "./queries";
 import type { Device } from "./state";
 
-type Asked = "move" | Deed | null;
+type Asked = "move" | "update" | Deed | null;
 
 /** Do the same to each device, one after the other; say which ones it was refused for. */
 async function forEach(devices: readonly Device[], act: (device: Device) => Promise<void>): Promise<void> {
@@ -38,7 +39,7 @@ async function forEach(devices: readonly Device[], act: (device: Device) => Prom
 
 /** Those of the devices for which a deed changes anything. */
 function concerned(devices: readonly Device[], what: Asked): readonly Device[] {
-  if (what === "quarantine") return devices.filter((device) => device.status === "active");
+  if (what === "update" || what === "quarantine") return devices.filter((device) => device.status === "active");
   if (what === "release") return devices.filter((device) => device.status === "quarantined");
   if (what === "revoke") return devices.filter((device) => device.status !== "revoked");
   return devices;
@@ -53,6 +54,7 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
   const mayEdit = useMay("devices.edit");
   const mayAssign = useMay("sites.edit");
   const mayRevoke = useMay("devices.revoke");
+  const mayUpdate = useMay("devices.update");
   const openRun = useOpenRun();
   const run = () => openRun?.(selected.map((device) => device.guid));
   useKey("r", run, openRun !== null && selected.length > 0);
@@ -75,9 +77,14 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
     },
     onSettled: () => client.invalidateQueries({ queryKey: DEVICES }),
   });
+  const update = useBeginUpdate(() => {
+    ask(null);
+    onClear();
+  });
   const close = () => {
     ask(null);
     act.reset();
+    update.reset();
   };
 
   if (selected.length === 0) return null;
@@ -106,6 +113,17 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
             onClick={() => ask("move")}
           >
             Move to a site
+          </Button>
+        ) : null}
+        {mayUpdate ? (
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<IconRefresh size={15} aria-hidden />}
+            disabled={concerned(selected, "update").length === 0}
+            onClick={() => ask("update")}
+          >
+            Update agents
           </Button>
         ) : null}
         {mayRevoke ? (
@@ -175,6 +193,20 @@ export function BulkBar({ devices: selected, onClear }: { devices: readonly Devi
           value={site}
           onChange={setSite}
         />
+      </Confirm>
+      <Confirm
+        opened={asked === "update"}
+        onClose={close}
+        title={`Update the agent of ${devicesOf(devices.length)}?`}
+        act="Update"
+        busy={update.isPending}
+        error={update.error}
+        onAct={() => update.mutate(devices.map((device) => device.guid))}
+      >
+        Each replaces itself by the version that belongs to this Engine, ten at a time. One that does not come up goes
+        back to the version before by itself, and the rest is then not begun. Devices that are away follow when they are
+        back.
+        <Names devices={devices} />
       </Confirm>
       <Confirm
         opened={asked === "quarantine"}
