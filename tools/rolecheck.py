@@ -19,7 +19,13 @@ from borealis_agent.roles.health import RoleRejected
 from borealis_agent.roles.inspection import RoleFacts, inspect_role, role_files
 
 ROLES: Final = Path(__file__).resolve().parents[1] / "Data" / "Agent" / "Roles"
-OPEN_PACKAGES: Final = ("borealis_agent.role_api", "borealis_agent.capabilities", "borealis_wire", "borealis_base")
+OPEN_PACKAGES: Final = (
+    "borealis_agent.role_api",
+    "borealis_agent.capabilities",
+    "borealis_wire",
+    "borealis_base",
+    "borealis_playbooks",
+)
 """What of ours a role may import; everything else of ours may change any day."""
 _OURS: Final = ("borealis_agent", "borealis_engine", "borealis_cli", "borealis_bootstrap", "Roles")
 _HOOKS: Final = {"register_events": 0, "on_config": 1, "stop_all": 0, "health_report": 0}

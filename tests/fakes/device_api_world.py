@@ -86,6 +86,9 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             access_tokens=tokens,
             screens=absent,
             updates=absent,
+            credentials=absent,
+            machines=absent,
+            controller=absent,
         )
         app: Any = create_api(services)
         transport = httpx.ASGITransport(app=app, client=(PEER, 40000))

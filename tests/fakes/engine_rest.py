@@ -12,10 +12,14 @@ from tests.fakes.fake_device_link import FakeLink
 from tests.fakes.fake_randomness import FakeRandomness
 from tests.fakes.people import PEER, URL, People, open_people, settings_in
 
+import borealis_playbooks
 from borealis_engine.activity import ActivityService
+from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.services import Services
+from borealis_engine.controller import Controller
 from borealis_engine.core.feed import ChangeFeed
+from borealis_engine.credentials import CredentialService
 from borealis_engine.devices import DeviceAuth, DeviceService, admit
 from borealis_engine.dispatch import Dispatcher
 from borealis_engine.enrolment.service import EnrolmentService
@@ -23,6 +27,7 @@ from borealis_engine.enrolment.tls import EngineCertificates
 from borealis_engine.enrolment.tokens import AccessTokens
 from borealis_engine.jobs import JobService
 from borealis_engine.library import SavedThings, ScriptLibrary
+from borealis_engine.machines import MachineService
 from borealis_engine.operators.models import NewSession
 from borealis_engine.operators.permissions import OperatorRole, Permission
 from borealis_engine.overview import OverviewService
@@ -244,6 +249,25 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
         dispatcher = Dispatcher(activity=activity, devices=devices, sealer=signing, clock=clock)
         dispatcher.bind_link(link)
         scripts = ScriptLibrary(db=db, clock=clock, randomness=randomness, feed=feed)
+        credentials = CredentialService(
+            db=db,
+            clock=clock,
+            randomness=randomness,
+            folder=settings.paths.stored_credentials,
+            under_way=activity_store.under_way,
+        )
+        machines = MachineService(db=db, clock=clock, randomness=randomness, devices=devices, credentials=credentials)
+        controller = Controller(
+            folder=settings.paths.controller,
+            code_root=Path(borealis_playbooks.__file__).resolve().parents[1],
+            clock=clock,
+            devices=devices,
+            machines=machines,
+            credentials=credentials,
+            signing=signing,
+            activity=activity,
+            reports=dispatcher,
+        )
         jobs = JobService(
             db=db,
             clock=clock,
@@ -253,6 +277,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             activity=activity,
             dispatcher=dispatcher,
             scripts=scripts,
+            machines=machines,
         )
         enrolment = EnrolmentService(
             db=db,
@@ -282,6 +307,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
         updates.bind_link(link)
         await devices.start()
         await signing.start()
+        await machines.start()
         await activity.start()
         await dispatcher.start()
         services = Services(
@@ -305,5 +331,8 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             access_tokens=tokens,
             screens=screens,
             updates=updates,
+            credentials=credentials,
+            machines=machines,
+            controller=controller,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

@@ -19,6 +19,28 @@ class FakeDevice:
     hostname: str
     site_id: int | None = None
     status: str = "active"
+    has_agent: bool = True
+
+
+class NoMachines:
+    """Implements ``jobs.ports.Machines`` where every device has an agent."""
+
+    async def plan(self, principal: Any, targets: Any, *, credential_id: int | None, connection: str) -> "NoMachines":
+        """Nothing is needed."""
+        del principal, targets, credential_id, connection
+        return self
+
+    def covers(self, guid: str) -> bool:
+        """None."""
+        del guid
+        return False
+
+    def secrets(self, run: Any, vault_password: str) -> dict[str, str]:
+        """Nobody's."""
+        raise AssertionError((run, vault_password))
+
+    def record(self, conn: Any, runs: Any) -> None:
+        """Nothing to note."""
 
 
 class FakeDevices:

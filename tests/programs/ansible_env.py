@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.programs.programs import REPOSITORY
 
-from borealis_agent.capabilities.playbooks.environment import ensure_environment, lock_file
+from borealis_playbooks.environment import ensure_environment, lock_file
 
 KEPT = REPOSITORY / ".borealis" / "ansible-tests"
 

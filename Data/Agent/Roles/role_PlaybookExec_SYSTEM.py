@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-from borealis_agent.capabilities.playbooks import launch
 from borealis_agent.role_api import BaseRole, JobFile, JobOutcome, OutputSink, RoleContext, VerifiedJob
+from borealis_playbooks import launch
 from borealis_wire.events import RunStatus, ScriptType
 from borealis_wire.playbooks import VAULT_PASSWORD, PlaybookOptions
 

@@ -48,6 +48,13 @@ class Runtime:
             ("Shared", data / "Shared"),
             ("supervise.sh", data / "Bootstrap" / "supervise.sh"),
             *(self._sources_of_agent() if self.name == "agent" else ()),
+            # What both install by themselves, once a playbook asks for it; Windows machines are the Engine's alone.
+            ("ansible.txt", self.checkout / "requirements" / "ansible.txt"),
+            *(
+                [("ansible-windows.txt", self.checkout / "requirements" / "ansible-windows.txt")]
+                if self.name == "engine"
+                else []
+            ),
         )
 
     def _sources_of_agent(self) -> tuple[tuple[str, Path], ...]:
@@ -56,8 +63,6 @@ class Runtime:
             ("Bootstrap", self.checkout / "Data" / "Bootstrap"),
             # Not read there: a version's name is to cover everything that an update brings.
             ("agent.txt", self.requirements),
-            # What the agent installs by itself, once a playbook asks for it.
-            ("ansible.txt", self.checkout / "requirements" / "ansible.txt"),
         )
 
     @property

@@ -37,6 +37,7 @@ NEEDS: Final = (
     MachineNeed("bash", "bash", "scripts of type bash"),
     MachineNeed("git", "git", "tests that work on a fresh clone"),
     MachineNeed("ps", "procps", "tests that look for left-over processes"),
+    MachineNeed("/usr/sbin/sshd", "openssh-server", "a machine without an agent; apt starts nothing of it here"),
     MachineNeed("chromium", "chromium", "the page in a real browser"),
     MachineNeed("ip", "iproute2", "an enrolment between two network namespaces", root_only=True),
     MachineNeed("Xvfb", "xvfb", "a screen to take pictures of", root_only=True),

@@ -164,6 +164,8 @@ class RefusalCode(StrEnum):
     BUSY = "busy"
     OLDER_RELEASE = "older_release"
     NOT_UPDATABLE = "not_updatable"
+    HOST_KEY_CHANGED = "host_key_changed"
+    """Of a machine without an agent: it shows another ssh host key than the one that was confirmed."""
 
 
 REFUSAL_ADVICE: Final[dict[RefusalCode, str]] = {
@@ -192,5 +194,9 @@ REFUSAL_ADVICE: Final[dict[RefusalCode, str]] = {
     RefusalCode.NOT_UPDATABLE: (
         "Nothing there could bring the old version back, so the agent does not replace itself. Upgrade it on its"
         " machine: ./Borealis.sh up, or install agent."
+    ),
+    RefusalCode.HOST_KEY_CHANGED: (
+        "The machine shows another ssh host key than the one that was confirmed: it is another machine, somebody is in"
+        " between, or it was set up anew. Nothing was sent to it. Look at the machine's key there, then confirm it."
     ),
 }

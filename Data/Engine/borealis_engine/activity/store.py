@@ -155,6 +155,16 @@ def load_job(conn: Connection, job_id: str) -> JobContent | None:
     return JobContent(**members)
 
 
+def under_way(conn: Connection, wanted: Sequence[str]) -> set[str]:
+    """Which of these runs are not over."""
+    found: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        query = select(runs.c.run_id).where(runs.c.run_id.in_(some), runs.c.status.in_(_LIVE_VALUES))
+        found.update(conn.execute(query).scalars())
+    return found
+
+
 def mark_sent(conn: Connection, run: int, now: float) -> bool:
     """Note that a run may leave the Engine; False where it ended or is to be cancelled. Idempotent."""
     guard = and_(runs.c.status == RunStatus.PENDING.value, runs.c.cancel_requested_at.is_(None))

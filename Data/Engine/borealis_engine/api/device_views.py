@@ -28,7 +28,8 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
 
     ``status`` is ``active``, ``quarantined`` or ``revoked``; ``address`` is where it called from last;
     ``roles`` by name, each with ``state`` and ``context``. ``duplicate_suspected``: another machine seems to
-    have the same identity, ``duplicate_reason`` says why.
+    have the same identity, ``duplicate_reason`` says why. ``has_agent`` false: the Engine reaches it by
+    ``connection_type`` at ``connection_endpoint``, and nothing tells whether it is there.
     """
 
     guid: str
@@ -62,6 +63,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
     created_at_iso: str
     key_added_at: int
     ssl_key_fingerprint: str
+    has_agent: bool
     duplicate_suspected: bool
     duplicate_reason: str
     presence: PresenceView
@@ -180,7 +182,8 @@ def _members(devices: DeviceService, record: DeviceRecord) -> dict[str, Any]:
         "created_at": int(record.created_at),
         "created_at_iso": _iso(record.created_at),
         "key_added_at": int(record.key_added_at),
-        "ssl_key_fingerprint": record.auth.fingerprint,
+        "ssl_key_fingerprint": record.auth.fingerprint if record.auth.has_agent else "",
+        "has_agent": record.auth.has_agent,
         "duplicate_suspected": record.duplicate_suspected,
         "duplicate_reason": record.duplicate_reason,
         "presence": PresenceView(**devices.presence(record.guid)),

@@ -6,9 +6,11 @@ if TYPE_CHECKING:
     from borealis_base.clock import Clock
     from borealis_engine.activity.service import ActivityService
     from borealis_engine.audit import AuditLog
+    from borealis_engine.controller import Controller
     from borealis_engine.core.feed import ChangeFeed
     from borealis_engine.core.ids import Randomness
     from borealis_engine.core.settings import EngineSettings
+    from borealis_engine.credentials import CredentialService
     from borealis_engine.devices.service import DeviceService
     from borealis_engine.dispatch.service import Dispatcher
     from borealis_engine.enrolment.service import EnrolmentService
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from borealis_engine.enrolment.tokens import AccessTokens
     from borealis_engine.jobs.service import JobService
     from borealis_engine.library import SavedThings, ScriptLibrary
+    from borealis_engine.machines import MachineService
     from borealis_engine.operators.service import OperatorService
     from borealis_engine.overview import OverviewService
     from borealis_engine.screens import ScreenService
@@ -53,6 +56,9 @@ class Services:
         access_tokens: "AccessTokens",
         screens: "ScreenService",
         updates: "UpdateService",
+        credentials: "CredentialService",
+        machines: "MachineService",
+        controller: "Controller",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -74,3 +80,6 @@ class Services:
         self.access_tokens = access_tokens
         self.screens = screens
         self.updates = updates
+        self.credentials = credentials
+        self.machines = machines
+        self.controller = controller

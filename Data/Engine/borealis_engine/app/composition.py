@@ -3,29 +3,35 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+import borealis_playbooks
 from borealis_base.clock import Clock
 from borealis_base.files import private_folder
 from borealis_engine.activity import ActivityService
+from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.server_api import RUNNING_KEY, Running
 from borealis_engine.api.services import Services
 from borealis_engine.audit import AuditLog
+from borealis_engine.controller import Controller, Links
 from borealis_engine.core.errors import Fatal
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.core.metrics import Metrics
 from borealis_engine.core.settings import EngineSettings
+from borealis_engine.credentials import CredentialService
 from borealis_engine.devices import DeviceService
 from borealis_engine.dispatch import Dispatcher
 from borealis_engine.enrolment import AccessTokens, EngineCertificates, EnrolmentService
 from borealis_engine.gateway import Gateway
 from borealis_engine.jobs import JobService
 from borealis_engine.library import SavedThings, ScriptLibrary
+from borealis_engine.machines import MachineService
 from borealis_engine.operators.service import OperatorService
 from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.screens import ScreenService
@@ -57,6 +63,7 @@ class Engine:
             "gateway": self.gateway.statistics(),
             "screens": services.screens.statistics(),
             "updates": services.updates.statistics(),
+            "controller": services.controller.statistics(),
             "tokens": services.access_tokens.statistics(),
         }
 
@@ -118,6 +125,15 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
     await operators.start()
     devices = DeviceService(db=db, clock=clock, randomness=randomness, feed=feed, audit=audit, metrics=metrics)
     await devices.start()
+    credentials = CredentialService(
+        db=db,
+        clock=clock,
+        randomness=randomness,
+        folder=paths.stored_credentials,
+        under_way=activity_store.under_way,
+    )
+    machines = MachineService(db=db, clock=clock, randomness=randomness, devices=devices, credentials=credentials)
+    await machines.start()
     activity = ActivityService(db=db, clock=clock, feed=feed)
     await activity.start()
     dispatcher = Dispatcher(activity=activity, devices=devices, sealer=signing, clock=clock)
@@ -132,6 +148,18 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         activity=activity,
         dispatcher=dispatcher,
         scripts=scripts,
+        machines=machines,
+    )
+    controller = Controller(
+        folder=paths.controller,
+        code_root=Path(borealis_playbooks.__file__).resolve().parents[1],
+        clock=clock,
+        devices=devices,
+        machines=machines,
+        credentials=credentials,
+        signing=signing,
+        activity=activity,
+        reports=dispatcher,
     )
     enrolment = EnrolmentService(
         db=db,
@@ -171,7 +199,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         screens=screens,
         updates=updates,
     )
-    dispatcher.bind_link(gateway)
+    dispatcher.bind_link(Links(gateway, controller))
     screens.bind_link(gateway)
     updates.bind_link(gateway)
     services = Services(
@@ -200,6 +228,9 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         access_tokens=access_tokens,
         screens=screens,
         updates=updates,
+        credentials=credentials,
+        machines=machines,
+        controller=controller,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())

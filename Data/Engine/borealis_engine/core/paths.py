@@ -36,6 +36,16 @@ class EnginePaths:
         return self.certificates / "Code-Signing"
 
     @property
+    def stored_credentials(self) -> Path:
+        """The key that stored credentials are sealed with; opened by ``credentials`` alone."""
+        return self.certificates / "Credentials"
+
+    @property
+    def controller(self) -> Path:
+        """Ansible for machines without an agent, and the runs under way there."""
+        return self.root / "Data" / "Controller"
+
+    @property
     def auth_tokens(self) -> Path:
         """The key that signs access tokens."""
         return self.root / "Data" / "Auth_Tokens"

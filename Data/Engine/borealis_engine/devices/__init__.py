@@ -4,7 +4,7 @@ Owns the tables ``devices``, ``device_keys``, ``device_inventory`` and ``sites``
 (admission, inside its transaction), ``jobs`` (targets), ``dispatch`` (standing), ``gateway`` (presence) and ``api``.
 It opens no socket and sends nothing to a device; operators hear of changes by the feed (``device_changed``).
 
-``device_changed`` has ``change``: ``enrolled``, ``online``, ``offline``, ``session``, ``user``, ``roles``,
+``device_changed`` has ``change``: ``enrolled``, ``added``, ``online``, ``offline``, ``session``, ``user``, ``roles``,
 ``details``, ``status``, ``renamed``, ``edited``, ``site``, ``duplicate``; or ``left_site`` and ``deleted``, after which
 who hears it may not see the device any more.
 """

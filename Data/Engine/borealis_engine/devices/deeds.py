@@ -3,7 +3,7 @@
 Each deed and its audit entry commit together; then memory follows, sockets are checked again, operators are told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from borealis_engine.audit import AuditEntry
 from borealis_engine.audit import store as audit_store
 from borealis_engine.core.errors import Forbidden, Invalid
 from borealis_engine.core.log import get_logger
-from borealis_engine.devices import site_store, store
+from borealis_engine.devices import agentless, site_store, store
 from borealis_engine.devices.models import ACTIVE, MAY_CONNECT, QUARANTINED, REVOKED, DeviceEdit, DeviceRecord
 from borealis_engine.devices.names import check_hostname
 from borealis_engine.devices.ports import Actor
@@ -82,6 +82,90 @@ class Deeds:
         await self._write(changes, entries)
         for record, values in changes:
             self._apply(record, values)
+
+    async def add_without_agent(
+        self,
+        actor: Actor,
+        *,
+        guid: str,
+        hostname: str,
+        description: str,
+        site_id: int | None,
+        connection_type: str,
+        endpoint: str,
+        also: Callable[[Connection], None],
+        address: str,
+    ) -> DeviceRecord:
+        """Record a device that has no agent; ``also`` is done in the same transaction.
+
+        Raises:
+            NotFound: ``site_not_found``.
+            Forbidden: ``site_limited``.
+            Invalid: ``invalid_hostname``, ``invalid_description``.
+            Conflict: ``hostname_taken``.
+        """
+        agentless.check_site(self._registry, actor, site_id)
+        values = self._check(actor, DeviceEdit(hostname=hostname, description=description))
+        now = self._clock.now()
+        auth = agentless.auth_without_agent(guid, values["hostname"], site_id)
+        record = DeviceRecord(
+            auth=auth,
+            created_at=now,
+            key_added_at=now,
+            description=values["description"],
+            named_by_operator=True,
+            connection_type=connection_type,
+            connection_endpoint=endpoint,
+        )
+        entry = _entry(actor, "machine.add", record, address, connection=connection_type, endpoint=endpoint)
+
+        def work(conn: Connection) -> None:
+            agentless.insert_without_agent(
+                conn,
+                auth,
+                description=record.description,
+                connection_type=connection_type,
+                endpoint=endpoint,
+                now=now,
+            )
+            also(conn)
+            audit_store.record(conn, entry, now)
+
+        await self._db.write(work)
+        self._registry.add(record)
+        self._registry.publish(record, "added")
+        log.info("added without an agent", guid=guid, hostname=record.hostname, by=actor.username)
+        return record
+
+    async def reconnect(
+        self,
+        actor: Actor,
+        record: DeviceRecord,
+        *,
+        connection_type: str,
+        endpoint: str,
+        changed: Sequence[str],
+        also: Callable[[Connection], None],
+        address: str,
+    ) -> None:
+        """Another way to a device that has no agent; ``also`` is done in the same transaction.
+
+        Raises:
+            NotFound: ``device_not_found``: it was deleted meanwhile.
+        """
+        detail = {"connection": connection_type, "endpoint": endpoint, "changed": list(changed)}
+        entry = _entry(actor, "machine.change", record, address, **detail)
+        now = self._clock.now()
+        values = {"connection_type": connection_type, "connection_endpoint": endpoint}
+
+        def work(conn: Connection) -> None:
+            store.update_device(conn, record.guid, values)
+            also(conn)
+            audit_store.record(conn, entry, now)
+
+        await self._db.write(work)
+        record.connection_type, record.connection_endpoint = connection_type, endpoint
+        self._registry.publish(record, "edited")
 
     async def delete(self, actor: Actor, guid: str, *, address: str) -> None:
         """Forget a device with its key and inventory. Its runs and audit entries stay. Ends its access at once.

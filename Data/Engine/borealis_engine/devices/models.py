@@ -33,6 +33,11 @@ class DeviceAuth:
     status: str
     site_id: int | None
 
+    @property
+    def has_agent(self) -> bool:
+        """Whether something of ours is on it; a machine without has no key."""
+        return bool(self.public_key_spki)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownDeviceRow:

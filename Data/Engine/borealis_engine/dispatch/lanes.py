@@ -19,7 +19,11 @@ POLL_LEASE_SECONDS: Final = 75.0
 """The same for an order fetched by polling: the result, or silence, shows within two polls."""
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 CANCEL_AGAIN_SECONDS: Final = 30.0
-_DECIDED_BEFORE_ACCEPTANCE: Final = frozenset(RefusalCode) - {RefusalCode.INTERPRETER_MISSING, RefusalCode.BUSY}
+_DECIDED_BEFORE_ACCEPTANCE: Final = frozenset(RefusalCode) - {
+    RefusalCode.INTERPRETER_MISSING,
+    RefusalCode.BUSY,
+    RefusalCode.HOST_KEY_CHANGED,
+}
 
 
 class Answer(StrEnum):

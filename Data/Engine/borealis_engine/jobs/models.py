@@ -40,6 +40,8 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     add up: hostnames, GUIDs, sites (ids or names), or ``all``. ``run_mode`` is upstream's word for ``context``.
     ``admin_user`` and ``admin_pass`` are upstream's and refused when filled. ``playbook`` and ``vault_password`` are
     of script type ``ansible``; the password is sealed for each device, kept nowhere else, and never given out again.
+    ``credential_id`` is a stored credential for targets without an agent, in place of their own; ``connection`` (local,
+    ssh, winrm or psrp), if given, has to be how every target is reached.
     """
 
     script_content: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES)] | None = None
@@ -65,6 +67,8 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     expires_in_seconds: Annotated[float, Meta(gt=0, le=MAX_JOB_LIFETIME_SECONDS)] | None = None
     playbook: PlaybookRequest | None = None
     vault_password: Annotated[str, Meta(max_length=8192)] = ""
+    credential_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    connection: Annotated[str, Meta(max_length=16)] = ""
     admin_user: Annotated[str, Meta(max_length=256)] = ""
     admin_pass: Annotated[str, Meta(max_length=256)] = ""
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from sqlalchemy import Connection
+
 from borealis_engine.operators.permissions import Principal
 
 
@@ -29,6 +31,10 @@ class Target(Protocol):
     def public_key_spki(self) -> bytes:
         """Its key, which secrets are sealed for."""
 
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent is on it; else the Engine itself has to reach it."""
+
 
 class Targets(Protocol):
     """Finds devices within an operator's sites; implemented by ``devices.DeviceService``."""
@@ -46,6 +52,40 @@ class Targets(Protocol):
 
     async def site_ids(self, sites: frozenset[int] | None, names: Sequence[str]) -> list[int]:
         """The ids of sites by name. Raises ``NotFound`` (``site_not_found``)."""
+
+
+class PlannedRun(Protocol):
+    """A run that is about to be sealed."""
+
+    @property
+    def run_id(self) -> str:
+        """Its id."""
+
+    @property
+    def guid(self) -> str:
+        """Its device."""
+
+
+class RunPlan(Protocol):
+    """What the runs of one job need where there is no agent."""
+
+    def covers(self, guid: str) -> bool:
+        """Whether this target has no agent."""
+
+    def secrets(self, run: PlannedRun, vault_password: str) -> dict[str, str]:
+        """What is sealed into the order of its run."""
+
+    def record(self, conn: Connection, runs: Sequence[PlannedRun]) -> None:
+        """Note the runs, in the transaction that records them. Raises ``NotFound``."""
+
+
+class Machines(Protocol):
+    """Knows machines without an agent; implemented by ``machines.MachineService``."""
+
+    async def plan(
+        self, principal: Principal, targets: Sequence[Target], *, credential_id: int | None, connection: str
+    ) -> RunPlan:
+        """Check who may use which credential where. Raises ``Invalid``, ``NotFound``, ``Forbidden``, ``Conflict``."""
 
 
 class StoredScript(Protocol):

@@ -13,14 +13,14 @@ from borealis_engine.activity import ActivityHistory, ActivityService, JobConten
 from borealis_engine.activity import store as activity_store
 from borealis_engine.audit import AuditEntry
 from borealis_engine.audit import store as audit_store
-from borealis_engine.core.errors import Conflict, Forbidden, NotFound, TooLarge
+from borealis_engine.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.dispatch import Dispatcher
 from borealis_engine.jobs.checks import CheckedJob, check, fill_in
 from borealis_engine.jobs.models import MAX_TARGETS, Launched, LaunchedRun, LaunchRequest
 from borealis_engine.jobs.playbooks import secrets_for
-from borealis_engine.jobs.ports import Scripts, Target, Targets
+from borealis_engine.jobs.ports import Machines, RunPlan, Scripts, Target, Targets
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database
@@ -52,6 +52,7 @@ class JobService:
         activity: ActivityService,
         dispatcher: Dispatcher,
         scripts: Scripts,
+        machines: Machines,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -61,6 +62,7 @@ class JobService:
         self._activity = activity
         self._dispatcher = dispatcher
         self._scripts = scripts
+        self._machines = machines
         self.history = ActivityHistory(db=db, activity=activity, clock=clock)
 
     async def launch(
@@ -73,18 +75,27 @@ class JobService:
 
         Raises:
             Invalid, NotFound, Forbidden, TooLarge: see ``checks.check``, ``checks.fill_in``, ``devices.targets`` and
-                ``library``; and ``Forbidden`` ``device_revoked`` or ``device_quarantined`` naming the devices.
+                ``library``; and ``Forbidden`` ``device_revoked`` or ``device_quarantined`` naming the devices;
+                ``Invalid`` ``needs_agent``, and see ``machines.plan``.
             Unavailable: the database is gone, or too many runs are alive.
         """
         if request.assembly_guid:
             wanted = request.assembly_guid, request.assembly_version
             request = fill_in(request, await self._scripts.script_to_run(principal, *wanted))
         job = job or check(request)
-        targets = await self._targets(principal, request)
+        targets = await self._targets(principal, request, job)
+        plan = await self._machines.plan(
+            principal, targets, credential_id=request.credential_id, connection=request.connection
+        )
         first = await self._activity.take_numbers(len(targets))
         content, runs = self._build(principal, job, targets, first)
         keys = {target.guid: target.public_key_spki for target in targets} if job.vault_password else {}
-        secrets = partial(secrets_for, job.vault_password, keys)
+
+        def secrets(run: LiveRun) -> Mapping[str, str]:
+            if plan.covers(run.guid):
+                return plan.secrets(run, job.vault_password)
+            return secrets_for(job.vault_password, keys, run.guid)
+
         if len(runs) <= SEAL_ON_LOOP:
             self._seal(content, runs, secrets)
         else:
@@ -93,7 +104,7 @@ class JobService:
         for run in runs:  # written ahead: these leave at once, so no second commit is needed before they do
             run.sent_at = now if self._dispatcher.reachable(run.guid, run.context) else None
         entries = _audit(principal, content, runs, address)
-        await self._db.write(partial(_record, content=content, runs=runs, entries=entries, now=now))
+        await self._db.write(partial(_record, content=content, runs=runs, plan=plan, entries=entries, now=now))
         self._activity.opened(content, runs)
         self._dispatcher.submit(runs)
         log.info("launched", job_id=content.id, runs=len(runs), script_type=content.script_type, by=content.created_by)
@@ -149,7 +160,7 @@ class JobService:
             partial(_delete_history, hostname=hostname, sites=principal.sites, entry=entry, now=now)
         )
 
-    async def _targets(self, principal: Principal, request: LaunchRequest) -> Sequence[Target]:
+    async def _targets(self, principal: Principal, request: LaunchRequest, job: CheckedJob) -> Sequence[Target]:
         ids = [site for site in request.sites if isinstance(site, int)]
         names = [site for site in request.sites if isinstance(site, str)]
         if names:
@@ -161,10 +172,13 @@ class JobService:
             site_ids=ids,
             all_devices=request.all,
         )
-        chosen = [target for target in targets if target.status == "active"]
+        playbook = job.script_type is ScriptType.ANSIBLE
+        chosen = [target for target in targets if target.status == "active" and (target.has_agent or playbook)]
         if len(chosen) != len(targets) and (request.guids or request.hostnames):
-            named = {text.casefold() for text in (*request.guids, *request.hostnames)}
-            _refuse_inactive([t for t in targets if {t.guid.casefold(), t.hostname.casefold()} & named])
+            words = {text.casefold() for text in (*request.guids, *request.hostnames)}
+            named = [t for t in targets if {t.guid.casefold(), t.hostname.casefold()} & words]
+            _refuse_inactive(named)
+            _refuse_agentless([] if playbook else named)
         if not chosen:
             raise NotFound("no_targets", "No active device is meant by this. Check sites, and approvals that wait.")
         if len(chosen) > MAX_TARGETS:
@@ -213,10 +227,12 @@ class JobService:
         ]
         return content, runs
 
-    def _seal(self, content: JobContent, runs: Sequence[LiveRun], secrets: Callable[[str], Mapping[str, str]]) -> None:
+    def _seal(
+        self, content: JobContent, runs: Sequence[LiveRun], secrets: Callable[[LiveRun], Mapping[str, str]]
+    ) -> None:
         files = tuple(FileDigest(file["file_name"], file["sha256"], file["size"]) for file in content.files)
         for run in runs:
-            payload = order_of(content, run, files, secrets(run.guid)).to_payload()
+            payload = order_of(content, run, files, secrets(run)).to_payload()
             if len(payload) > MAX_ENVELOPE_PAYLOAD_BYTES:
                 raise TooLarge(
                     "job_too_large",
@@ -255,10 +271,26 @@ def _refuse_inactive(targets: Sequence[Target]) -> None:
             raise Forbidden(code, f"{', '.join(sorted(found)[:20])}: {what}. Nothing was started.")
 
 
+def _refuse_agentless(targets: Sequence[Target]) -> None:
+    found = [target.hostname for target in targets if not target.has_agent]
+    if found:
+        raise Invalid(
+            "needs_agent",
+            f"{', '.join(sorted(found)[:20])}: without an agent only playbooks can be run. Nothing was started.",
+        )
+
+
 def _record(
-    conn: Connection, *, content: JobContent, runs: Sequence[LiveRun], entries: Sequence[AuditEntry], now: float
+    conn: Connection,
+    *,
+    content: JobContent,
+    runs: Sequence[LiveRun],
+    plan: RunPlan,
+    entries: Sequence[AuditEntry],
+    now: float,
 ) -> None:
     ActivityService.insert(conn, content, runs)
+    plan.record(conn, runs)
     for entry in entries:
         audit_store.record(conn, entry, now)
 

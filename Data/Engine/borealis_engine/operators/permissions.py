@@ -29,6 +29,11 @@ class Permission(StrEnum):
     """To look at the screens of signed-in users."""
     SCRIPTS_READ = "scripts.read"
     SCRIPTS_EDIT = "scripts.edit"
+    CREDENTIALS_USE = "credentials.use"
+    """To run playbooks with stored credentials, and to see which there are; never to see a secret."""
+    CREDENTIALS_MANAGE = "credentials.manage"
+    MACHINES_EDIT = "machines.edit"
+    """To say where a machine without an agent is: that is where credentials are sent to."""
     SITES_READ = "sites.read"
     SITES_EDIT = "sites.edit"
     OPERATORS_MANAGE = "operators.manage"
@@ -56,6 +61,7 @@ _OPERATOR: Final = _VIEWER | {
     Permission.SCREEN_VIEW,
     Permission.ENROLMENT_DECIDE,
     Permission.SCRIPTS_EDIT,
+    Permission.CREDENTIALS_USE,
 }
 PERMISSIONS: Final[dict[OperatorRole, frozenset[Permission]]] = {
     OperatorRole.VIEWER: _VIEWER,

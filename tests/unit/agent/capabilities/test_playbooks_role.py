@@ -10,9 +10,9 @@ import pytest
 from tests.fakes.role_context import FakeAgent, FakeExecution
 
 import rolecheck
-from borealis_agent.capabilities.playbooks import launch
 from borealis_agent.role_api import JobOutcome, VerifiedJob
 from borealis_agent.roles.loading import forget_role, load_role
+from borealis_playbooks import launch
 from borealis_wire.events import RunStatus, ScriptType
 from borealis_wire.playbooks import PlaybookOptions
 from vector_material import order

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.fake_clock import FakeClock
-from tests.fakes.fake_device_link import FakeDevice, FakeDevices, FakeLink
+from tests.fakes.fake_device_link import FakeDevice, FakeDevices, FakeLink, NoMachines
 from tests.fakes.fake_randomness import FakeRandomness
 
 from borealis_engine.activity import ActivityService
@@ -79,6 +79,7 @@ async def make_bench(folder: Path, db: Database, devices: FakeDevices, link: Fak
         activity=activity,
         dispatcher=dispatcher,
         scripts=ScriptLibrary(db=db, clock=clock, randomness=FakeRandomness("library"), feed=feed),
+        machines=NoMachines(),
     )
     await dispatcher.start()
     return Bench(folder, clock, db, devices, link, feed, activity, dispatcher, service, signing)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from borealis_agent.capabilities.playbooks.launch import failure_of, variable_name
-from borealis_agent.capabilities.playbooks.recap import MAX_RESULTS, MAX_TASKS, RecapKeeper
-from borealis_agent.capabilities.playbooks.telling import MASK, Masking, text_of
+from borealis_playbooks.launch import failure_of, variable_name
+from borealis_playbooks.recap import MAX_RESULTS, MAX_TASKS, RecapKeeper
+from borealis_playbooks.telling import MASK, Masking, text_of
 
 
 def task(uuid: str, name: str = "install") -> dict[str, Any]:

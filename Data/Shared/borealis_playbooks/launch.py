@@ -1,4 +1,4 @@
-"""The agent's side of a playbook run: the command, what the child is told, and the recap it leaves."""
+"""The side of a playbook run that starts it: the command, what the child is told, and the recap it leaves."""
 
 import json
 import os
@@ -17,9 +17,9 @@ NOT_ON_WINDOWS: Final = (
 )
 _CODE: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from borealis_agent.capabilities.playbooks.program import main; sys.exit(main(sys.argv[1:]))"
+    " from borealis_playbooks.program import main; sys.exit(main(sys.argv[1:]))"
 )
-_CODE_ROOT: Final = Path(__file__).resolve().parents[3]
+_CODE_ROOT: Final = Path(__file__).resolve().parents[1]
 _FLAGS: Final = ("-P", "-s", "-u", "-X", "utf8")
 """No modules from the run's folder or the account, output at once, UTF-8 everywhere."""
 
@@ -108,6 +108,14 @@ def keep_recap(path: Path, recap: Mapping[str, Any]) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(json.dumps(recap, ensure_ascii=False).encode("utf-8", "replace"))
     new.replace(path)
+
+
+def write_recap(descriptor: int, recap: Mapping[str, Any]) -> None:
+    """The same into an open file in memory, for whoever can reach no other. Raises ``OSError``."""
+    data = json.dumps(recap, ensure_ascii=False).encode("utf-8", "replace")
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, data)
 
 
 def failure_of(recap: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from borealis_agent.capabilities.playbooks import environment
-from borealis_agent.capabilities.playbooks.launch import REQUEST_FILE, keep_recap
+from borealis_playbooks import environment
+from borealis_playbooks.launch import REQUEST_FILE, keep_recap
 
 assert sys.platform != "win32"  # so that the other platform's type check passes over this file
 
@@ -19,9 +19,9 @@ NOT_INSTALLED: Final = 69
 """Exit code: Ansible is not there and could not be had (sysexits: EX_UNAVAILABLE)."""
 _CODE: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from borealis_agent.capabilities.playbooks.play import main; sys.exit(main(sys.argv[1:]))"
+    " from borealis_playbooks.play import main; sys.exit(main(sys.argv[1:]))"
 )
-_CODE_ROOT: Final = Path(__file__).resolve().parents[3]
+_CODE_ROOT: Final = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -45,18 +45,18 @@ class CannotInstall(Exception):
     """Ansible cannot be had. The text says why and what to do."""
 
 
-def lock_file() -> Path:
-    """The lock file: beside the staged program, or in the checkout.
+def lock_file(name: str = "ansible.txt") -> Path:
+    """A lock file: beside the staged program, or in the checkout.
 
     Raises:
         CannotInstall: it is nowhere.
     """
     here = Path(__file__).resolve()
-    places = (here.parents[4] / "ansible.txt", here.parents[5] / "requirements" / "ansible.txt")
+    places = (here.parents[2] / name, here.parents[3] / "requirements" / name)
     for place in places:
         if place.is_file():
             return place
-    raise CannotInstall(f"The agent is incomplete: {places[0]} is missing. Install the agent again.")
+    raise CannotInstall(f"Borealis is incomplete: {places[0]} is missing. Install it again.")
 
 
 def environment_key(lock: Path, folder: Path) -> str:
@@ -84,6 +84,29 @@ def ensure_environment(folder: Path, lock: Path, *, say: Say) -> Path:
     _hold(path)
     _prune(folder, key)
     return path
+
+
+def ensure_addition(path: Path, lock: Path, *, say: Say) -> None:
+    """Add what a second lock file holds to an environment that is whole; it names the same versions of what is there.
+
+    Raises:
+        CannotInstall: as above.
+        OSError: the folder cannot be written.
+    """
+    done = path / f"with-{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    if done.is_file():
+        return
+    with (path.parent / f"{path.name}.lock").open("ab") as turn:
+        _wait_for_turn(turn.fileno(), say)
+        if done.is_file():
+            return
+        say(f"Adding to Ansible, once: {lock.stem}")
+        pip = _pip()
+        with tempfile.TemporaryDirectory(prefix=".work-", dir=path.parent) as name:
+            call = [str(path / "bin" / "python"), "-I", *([str(pip / "pip")] if pip else ["-m", "pip"]), "install"]
+            options = ["--require-hashes", "--no-input", "--no-cache-dir", "--disable-pip-version-check"]
+            _Steps(path, Path(name), time.monotonic(), say).run(lock.stem, [*call, *options, "-r", str(lock)])
+        done.write_text("whole\n")
 
 
 def split_lock(text: str) -> tuple[str, str]:
@@ -119,11 +142,11 @@ def failure_sentence(said: str) -> str:
     if _HASHES.search(said):
         return (
             "Ansible was not installed: a downloaded package is not the one that was locked (its hash differs). Check"
-            " where pip downloads from on this device (pip config list), then run the playbook again."
+            " where pip downloads from on this machine (pip config list), then run the playbook again."
         )
     if _NO_NETWORK.search(said):
         return (
-            "Ansible cannot be downloaded: this device has no network to the package index, or needs a proxy or mirror"
+            "Ansible cannot be downloaded: this machine has no network to the package index, or needs a proxy or mirror"
             " (in its pip.conf). Then run the playbook again."
         )
     return f"Ansible cannot be installed: {said.strip().splitlines()[-1][:300] if said.strip() else 'pip failed'}"
@@ -133,12 +156,12 @@ def _install(folder: Path, path: Path, lock: Path, say: Say) -> None:
     free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
         raise CannotInstall(
-            f"Ansible needs {NEEDED_BYTES >> 20} MB free on the device to be installed, there are {free >> 20} MB."
+            f"Ansible needs {NEEDED_BYTES >> 20} MB free on the machine to be installed, there are {free >> 20} MB."
             " Free some space and run the playbook again."
         )
     began = time.monotonic()
     say(
-        f"Ansible is not on this device yet. Installing it, once: about {DOWNLOAD_MB} MB to download,"
+        f"Ansible is not on this machine yet. Installing it, once: about {DOWNLOAD_MB} MB to download,"
         f" {ON_DISK_MB} MB on disk, in {path}"
     )
     shutil.rmtree(path, ignore_errors=True)
@@ -211,7 +234,7 @@ def _pip() -> Path | None:
     wheels = [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))]
     if not wheels and found is None:
         raise CannotInstall(
-            f"{sys.executable} cannot make virtual environments: apt-get install python3-venv on the device, then run"
+            f"{sys.executable} cannot make virtual environments: apt-get install python3-venv on the machine, then run"
             " the playbook again."
         )
     return wheels[-1] if wheels else None
@@ -221,7 +244,7 @@ def _wait_for_turn(descriptor: int, say: Say) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("Another run is installing Ansible on this device; waiting for it.")
+        say("Another run is installing Ansible on this machine; waiting for it.")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 

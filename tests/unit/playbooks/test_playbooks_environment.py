@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from borealis_agent.capabilities.playbooks import environment
-from borealis_agent.capabilities.playbooks.environment import (
+from borealis_playbooks import environment
+from borealis_playbooks.environment import (
     COMPLETE,
     CannotInstall,
     ensure_environment,
@@ -111,7 +111,7 @@ def test_an_environment_in_use_is_kept_and_an_old_one_goes(tmp_path: Path) -> No
         assert user.stdout.readline() == "held\n"
         code = (
             "import sys; from pathlib import Path;"
-            "from borealis_agent.capabilities.playbooks.environment import ensure_environment;"
+            "from borealis_playbooks.environment import ensure_environment;"
             "print(ensure_environment(Path(sys.argv[1]), Path(sys.argv[2]), say=print))"
         )
         done = subprocess.run(
