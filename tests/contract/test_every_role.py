@@ -22,7 +22,7 @@ from borealis_agent.role_api import (
 )
 from borealis_agent.roles.inspection import RoleFacts, role_files
 from borealis_agent.roles.loading import facts_of, forget_role, load_role
-from borealis_wire.events import RunContext, ScriptType
+from borealis_wire.events import OWN_DOOR_TYPES, RunContext, ScriptType
 from borealis_wire.refusal import Refused
 
 ROLES = role_files(rolecheck.ROLES)
@@ -132,8 +132,8 @@ async def test_a_role_that_runs_jobs_hands_them_to_the_execution(path: Path, tmp
         agent = FakeAgent(tmp_path, context)
         loaded(path).Role(agent.ctx)
         for script_type, handler in agent.job_handlers.items():
-            if script_type is ScriptType.REMOTE_DESKTOP:
-                await refuse_one(handler)
+            if script_type in OWN_DOOR_TYPES:
+                await refuse_one(handler, script_type)
                 continue
             await run_one(agent, handler, script_type)
         await agent.end()
@@ -155,7 +155,7 @@ async def run_one(agent: FakeAgent, handler: JobHandler, script_type: ScriptType
     assert not any("echo hi" in line for line in agent.lines)  # a script may hold secrets
 
 
-async def refuse_one(handler: JobHandler) -> None:
+async def refuse_one(handler: JobHandler, script_type: ScriptType) -> None:
     """No script at all: what is signed is an order of the role's own, and anything else is refused."""
     from vector_material import order
 
@@ -163,7 +163,7 @@ async def refuse_one(handler: JobHandler) -> None:
         """Nobody looks."""
 
     with pytest.raises(Refused, match="malformed"):
-        await handler(VerifiedJob(order(script_type=ScriptType.REMOTE_DESKTOP), b"echo hi", (), "key"), output)
+        await handler(VerifiedJob(order(script_type=script_type), b"echo hi", (), "key"), output)
 
 
 def test_between_them_they_run_every_script_type_in_both_contexts() -> None:

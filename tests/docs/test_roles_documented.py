@@ -19,9 +19,11 @@ from borealis_agent.trust.policy import verify_job
 from borealis_engine.api.remote_desktop_api import DesktopReport
 from borealis_engine.devices.health import clean_roles
 from borealis_engine.devices.inventory import clean_details
+from borealis_engine.gateway.rules import EVENT_RULES
 from borealis_engine.jobs import desktop_job
 from borealis_wire import strict_json
 from borealis_wire.events import DEVICE_RESULT_STATUSES, RunContext
+from borealis_wire.macro import parse_macro
 from borealis_wire.messages import Details, JobOutput, JobResult, QuickJobRun
 from borealis_wire.orders import parse_job
 from borealis_wire.screen import parse_screen
@@ -127,6 +129,17 @@ def check_desktop_order(text: str) -> None:
     assert parse_order(job.script) == DesktopOrder(order["action"], order["open_network"])
 
 
+def check_macro_order(text: str) -> None:
+    script = strict_json.canonical(json.loads(text))
+    assert parse_macro(script).to_script() == script
+
+
+def check_macro_status(text: str) -> None:
+    rule = EVENT_RULES["macro_status"]
+    assert (rule.sender, len(text.encode()) <= rule.max_bytes) == ("device", True)
+    assert set(json.loads(text)) == {"agent_id", "node_id", "success", "message"}
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
     "quick_job_run": check_job,
     "quick_job_output": check_output,
@@ -135,6 +148,8 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "screen_order": check_screen_order,
     "health": check_health,
     "remote_desktop order": check_desktop_order,
+    "macro order": check_macro_order,
+    "macro_status": check_macro_status,
 }
 
 

@@ -38,6 +38,7 @@ class DeviceEvent(StrEnum):
     SCREEN_FRAME = "screen_frame"
     SCREEN_ENDED = "screen_ended"
     AGENT_SILENT_UPDATE_STATUS = "agent_silent_update_status"
+    MACRO_STATUS = "macro_status"
 
 
 class EngineEvent(StrEnum):
@@ -117,7 +118,7 @@ SERVICE_MODES: Final[dict[RunContext, str]] = {
 
 
 class ScriptType(StrEnum):
-    """What interprets a script. ``remote_desktop`` is an order of its own door: nobody writes such scripts."""
+    """What interprets a script; see ``OWN_DOOR_TYPES`` for those that nobody writes."""
 
     POWERSHELL = "powershell"
     BATCH = "batch"
@@ -125,6 +126,11 @@ class ScriptType(StrEnum):
     PYTHON = "python"
     ANSIBLE = "ansible"
     REMOTE_DESKTOP = "remote_desktop"
+    MACRO = "macro"
+
+
+OWN_DOOR_TYPES: Final[frozenset[ScriptType]] = frozenset({ScriptType.REMOTE_DESKTOP, ScriptType.MACRO})
+"""Orders in the form of a job, each with a door of its own: nobody writes such scripts, keeps or sends them."""
 
 
 class RunStatus(StrEnum):

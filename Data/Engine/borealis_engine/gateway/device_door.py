@@ -58,7 +58,8 @@ class DeviceDoor:
             DeviceEvent.REQUEST_CONFIG: self._request_config,
             DeviceEvent.QUICK_JOB_OUTPUT: self._output,
             DeviceEvent.QUICK_JOB_RESULT: self._result,
-            DeviceEvent.COLLECTOR_STATUS: self._collector_status,
+            DeviceEvent.COLLECTOR_STATUS: self._tolerated,
+            DeviceEvent.MACRO_STATUS: self._tolerated,
             DeviceEvent.AGENT_SILENT_UPDATE_STATUS: self._update_status,
             **screens.handlers,
         }
@@ -113,7 +114,8 @@ class DeviceDoor:
         result = _RESULT.decode(payload)
         return await self._dispatch.device_result(session.identity.guid, session.identity.context, result)
 
-    async def _collector_status(self, session: DeviceSession, _payload: msgspec.Raw) -> dict[str, Any]:
+    async def _tolerated(self, session: DeviceSession, _payload: msgspec.Raw) -> dict[str, Any]:
+        """Upstream's agents say these; what matters of them comes another way (of a macro: by its run's output)."""
         return {"status": "ok"}
 
     async def _update_status(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, str]:

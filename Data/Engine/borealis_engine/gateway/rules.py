@@ -34,6 +34,7 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     DeviceEvent.QUICK_JOB_OUTPUT: EventRule("device", _ESCAPED * MAX_OUTPUT_CHUNK_BYTES + 4 * KIB, droppable=True),
     DeviceEvent.QUICK_JOB_RESULT: EventRule("device", MAX_MESSAGE_BYTES),
     DeviceEvent.COLLECTOR_STATUS: EventRule("device", 64 * KIB, droppable=True),
+    DeviceEvent.MACRO_STATUS: EventRule("device", 4 * KIB, droppable=True),
     DeviceEvent.AGENT_SCREENSHOT_TASK: EventRule("device", MAX_MESSAGE_BYTES),
     DeviceEvent.AGENT_WINDOW_LIST: EventRule("device", MAX_SCREEN_LIST_BYTES),
     DeviceEvent.SCREEN_FRAME: EventRule("device", MAX_FRAME_BYTES + 256 * KIB),

@@ -13,7 +13,7 @@ from borealis_engine.jobs.playbooks import options_of
 from borealis_engine.jobs.ports import StoredScript
 from borealis_wire import base64s
 from borealis_wire.envelope import SIGNED_START
-from borealis_wire.events import RunContext, ScriptType
+from borealis_wire.events import OWN_DOOR_TYPES, RunContext, ScriptType
 from borealis_wire.limits import (
     DEFAULT_JOB_LIFETIME_SECONDS,
     DEFAULT_TIMEOUT_SECONDS,
@@ -120,7 +120,7 @@ def check(request: LaunchRequest) -> CheckedJob:
 
 
 def _type(text: str) -> ScriptType:
-    known = frozenset(ScriptType) - {ScriptType.REMOTE_DESKTOP}
+    known = frozenset(ScriptType) - OWN_DOOR_TYPES
     try:
         found = ScriptType(text.strip().lower())
         if found in known:

@@ -23,14 +23,14 @@ from borealis_engine.library.document_parts import (
 )
 from borealis_engine.library.models import MAX_DOCUMENT_BYTES, Kind
 from borealis_wire import base64s, strict_json
-from borealis_wire.events import ScriptType
+from borealis_wire.events import OWN_DOOR_TYPES, ScriptType
 from borealis_wire.limits import (
     DEFAULT_TIMEOUT_SECONDS,
     MAX_SCRIPT_BYTES,
     MAX_TIMEOUT_SECONDS,
 )
 
-SCRIPT_TYPES: Final = frozenset(ScriptType) - {ScriptType.ANSIBLE, ScriptType.REMOTE_DESKTOP}
+SCRIPT_TYPES: Final = frozenset(ScriptType) - OWN_DOOR_TYPES - {ScriptType.ANSIBLE}
 _ALIASES: Final = {
     "type": ("type", "script_type"),
     "timeout_seconds": ("timeout_seconds", "timeout"),

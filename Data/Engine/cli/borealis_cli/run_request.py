@@ -9,10 +9,10 @@ from typing import Any, Final, TextIO
 from borealis_cli.errors import USAGE, CliError
 from borealis_cli.lookups import is_guid
 from borealis_cli.text import clean, parse_duration
-from borealis_wire.events import RunContext, ScriptType
+from borealis_wire.events import OWN_DOOR_TYPES, RunContext, ScriptType
 from borealis_wire.limits import MAX_SCRIPT_BYTES
 
-TYPES: Final = tuple(kind.value for kind in ScriptType if kind is not ScriptType.REMOTE_DESKTOP)
+TYPES: Final = tuple(kind.value for kind in ScriptType if kind not in OWN_DOOR_TYPES)
 _BY_SUFFIX: Final = {
     ".sh": "bash",
     ".bash": "bash",

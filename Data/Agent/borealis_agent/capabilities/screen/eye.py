@@ -1,18 +1,16 @@
-"""Takes pictures, in the child process: one request a line on standard input, one framed answer on standard output.
+"""Takes pictures, in the child process (see ``asking``); an answer's further bytes are those of pictures.
 
-An answer is two lengths (4 bytes each, big-endian), a JSON object and the bytes of pictures. Loads mss and Pillow
-when they are first needed, and python-xlib for the list of windows.
+Loads mss and Pillow when they are first needed, and python-xlib for the list of windows.
 """
 
 import io
 import json
-import struct
 import sys
 from typing import Any, BinaryIO, Final
 
+from borealis_agent.capabilities.framing import framed
 from borealis_agent.capabilities.screen.tiles import Tile, changed
 
-HEAD: Final = struct.Struct(">II")
 _NO_LIBRARY: Final = (
     "The agent lacks what it takes pictures with ({name}). Install the agent again; its requirements name it."
 )
@@ -102,10 +100,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> int:
     eye = Eye()
     for line in requests:
         about, data = eye.answer(json.loads(line))
-        head = json.dumps(about).encode("ascii")
-        answers.write(HEAD.pack(len(head), len(data)))
-        answers.write(head)
-        answers.write(data)
+        answers.write(framed(about, data))
         answers.flush()
     return 0
 

@@ -17,8 +17,8 @@ def list_windows() -> list[dict[str, Any]]:
     screen = display.Display()
     try:
         root = screen.screen().root
-        active = _numbers(screen, root, "_NET_ACTIVE_WINDOW")
-        managed = _numbers(screen, root, "_NET_CLIENT_LIST_STACKING") or _numbers(screen, root, "_NET_CLIENT_LIST")
+        active = numbers_of(screen, root, "_NET_ACTIVE_WINDOW")
+        managed = numbers_of(screen, root, "_NET_CLIENT_LIST_STACKING") or numbers_of(screen, root, "_NET_CLIENT_LIST")
         windows = (
             [screen.create_resource_object("window", number) for number in managed]
             if managed
@@ -27,7 +27,7 @@ def list_windows() -> list[dict[str, Any]]:
         found = []
         for window in windows[-MAX_WINDOWS:]:
             try:
-                title = _title(screen, window)
+                title = title_of(screen, window)
                 if not title and not managed:
                     continue
                 size, at = window.get_geometry(), window.translate_coords(root, 0, 0)
@@ -52,14 +52,16 @@ def list_windows() -> list[dict[str, Any]]:
         screen.close()
 
 
-def _numbers(screen: Any, window: Any, name: str) -> list[int]:
+def numbers_of(screen: Any, window: Any, name: str) -> list[int]:
+    """A window's property that holds numbers; none where there is no such property."""
     from Xlib import X
 
     found = window.get_full_property(screen.get_atom(name), X.AnyPropertyType)
     return [int(value) for value in found.value] if found is not None else []
 
 
-def _title(screen: Any, window: Any) -> str:
+def title_of(screen: Any, window: Any) -> str:
+    """A window's title, empty where it has none. Raises ``Xlib.error.XError`` where the window is gone."""
     from Xlib import X
 
     for name in ("_NET_WM_NAME", "WM_NAME"):
