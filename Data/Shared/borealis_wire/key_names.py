@@ -64,6 +64,8 @@ def parse_chord(text: str) -> Chord:
         if modifier not in MODIFIERS or modifier in modifiers or modifier == key:
             raise ValueError(f"before + stand {', '.join(MODIFIERS)}, each once; not {part!r}")
         modifiers.append(modifier)
+    if modifiers and len(key) == len(key.lower()) == 1:
+        key = key.lower()  # Ctrl+A is written so, and Shift is named where it is meant
     return Chord(key, tuple(sorted(modifiers, key=MODIFIERS.index)))
 
 

@@ -11,6 +11,7 @@ from borealis_cli import (
     desktop_commands,
     device_commands,
     enrolment_commands,
+    macro_commands,
     people_commands,
     run_commands,
     screen_commands,
@@ -86,6 +87,7 @@ def build() -> typer.Typer:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(desktop_commands.rdp, name="rdp", rich_help_panel=_DEVICES)
+    app.add_typer(macro_commands.macro, name="macro", rich_help_panel=_DEVICES)
     app.add_typer(enrolment_commands.codes, name="codes", rich_help_panel=_ENROLMENT)
     app.add_typer(site_commands.sites, name="sites", rich_help_panel=_PEOPLE)
     app.add_typer(people_commands.users, name="users", rich_help_panel=_PEOPLE)

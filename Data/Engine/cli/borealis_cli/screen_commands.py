@@ -86,10 +86,11 @@ def screen(
     around.say("")
     show_table(
         around.out,
-        ["Window", "Program", "Left", "Top", "Width", "Height", ""],
+        ["Window", "Number", "Program", "Left", "Top", "Width", "Height", ""],
         [
             [
                 one["title"],
+                one["id"],
                 one["program"],
                 one["x"],
                 one["y"],

@@ -50,7 +50,8 @@ class Layout:
 
 
 def _at(row: Sequence[int], columns: Sequence[int], level: int) -> int:
-    """A key that has nothing in this group has what the first group has."""
-    if not any(row[column] for column in columns if column < len(row)):
+    """A key that has nothing of its own in a second group has what the first one has, whatever group is in force."""
+    second = row[2:4]
+    if not any(second) or list(second) == list(row[:2]):
         columns = _COLUMNS[0]
     return row[columns[level]] if level < len(columns) and columns[level] < len(row) else 0
