@@ -13,7 +13,7 @@ from tests.fakes.fake_randomness import FakeRandomness
 from tests.fakes.people import PEER, URL, People, open_people, settings_in
 
 import borealis_playbooks
-from borealis_engine.activity import ActivityService
+from borealis_engine.activity import ActivityService, UseRecorder
 from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.services import Services
@@ -291,8 +291,9 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             access_tokens=tokens,
             settings=settings,
         )
+        uses = UseRecorder(db=db, clock=clock, feed=feed, randomness=randomness, activity=activity)
         screens = ScreenService(
-            devices=devices, signing=signing, audit=people.audit, clock=clock, randomness=randomness
+            devices=devices, signing=signing, audit=people.audit, clock=clock, randomness=randomness, uses=uses
         )
         screens.bind_link(link)
         updates = UpdateService(

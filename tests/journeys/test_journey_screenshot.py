@@ -245,6 +245,10 @@ async def test_a_live_view_shows_what_changes_and_ends_with_who_watches(scene: S
             return sorted(entry["action"] for entry in entries) == wanted
 
         await asyncio.to_thread(wait_for, "the audit log", on_record)
+        rows = client.get("/api/runs", params={"kind": "screen", "limit": 2, "device": scene.guid}).json()["runs"]
+    assert [row["script_name"] for row in rows] == ["Screen: live view of monitor 1"] * 2
+    assert {row["status"] for row in rows} == {"Success"}
+    assert all(row["finished_at"] > row["started_at"] for row in rows)
 
 
 async def test_a_live_view_ends_when_the_device_is_quarantined_or_its_agent_dies(scene: Scene) -> None:

@@ -1,9 +1,14 @@
 """Telling operators that a run changed (upstream's ``device_activity_changed``), and waking who waits for it."""
 
+from typing import TYPE_CHECKING
+
 from borealis_engine.activity.models import LiveRun
 from borealis_engine.activity.waiters import Waiters
 from borealis_engine.core.feed import Change, ChangeFeed
-from borealis_wire.events import OperatorEvent
+from borealis_wire.events import OperatorEvent, RunStatus
+
+if TYPE_CHECKING:
+    from borealis_engine.activity.uses import Use
 
 
 class Announcer:
@@ -33,3 +38,17 @@ class Announcer:
             "cancel_requested": run.cancel_requested,
         }
         self._feed.publish(Change(OperatorEvent.DEVICE_ACTIVITY_CHANGED.value, data, run.guid, run.site_id, run.run_id))
+
+
+def announce_use(feed: ChangeFeed, use: "Use", status: RunStatus, change: str) -> None:
+    """Tell operators of a use of a device, in the form of a run's change."""
+    data = {
+        "hostname": use.hostname,
+        "activity_id": use.number,
+        "run_id": use.run_id,
+        "change": change,
+        "source": use.kind.value,
+        "status": status.value,
+        "cancel_requested": False,
+    }
+    feed.publish(Change(OperatorEvent.DEVICE_ACTIVITY_CHANGED.value, data, use.guid, use.site_id, use.run_id))

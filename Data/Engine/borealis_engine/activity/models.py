@@ -102,7 +102,7 @@ class RunQuery:
     """Which runs an operator wants to see. ``sites`` None: all. Newest first, ids below ``before``.
 
     ``since`` and ``until`` (Unix seconds, the latter excluded) are of when runs were asked for. Every word of ``text``
-    is in the name of the script or of the device.
+    is in the name of the script or of the device. ``kind``: of ``uses.RowKind``; empty for all.
     """
 
     sites: frozenset[int] | None = None
@@ -113,6 +113,7 @@ class RunQuery:
     until: float | None = None
     text: str = ""
     job_id: str = ""
+    kind: str = ""
     before: int | None = None
     limit: int = 100
     with_output: bool = False

@@ -46,6 +46,7 @@ _LIST_COLUMNS: Final = (
     jobs.c.assembly_guid,
     jobs.c.assembly_version,
 )
+_IS_RUN: Final = runs.c.kind == "job"
 _FULL_COLUMNS: Final = (*_LIST_COLUMNS, runs.c.stdout, runs.c.stderr)
 
 
@@ -122,15 +123,15 @@ def load_live(conn: Connection) -> list[LiveRun]:
     query = (
         select(*_LIVE_COLUMNS)
         .join(jobs, jobs.c.id == runs.c.job_id)
-        .where(runs.c.status.in_(_LIVE_VALUES))
+        .where(_IS_RUN, runs.c.status.in_(_LIVE_VALUES))
         .order_by(runs.c.id)
     )
     return [_live(row) for row in conn.execute(query).mappings()]
 
 
 def find_run(conn: Connection, run_id: str) -> LiveRun | None:
-    """One run in any status, in the small form."""
-    query = select(*_LIVE_COLUMNS).join(jobs, jobs.c.id == runs.c.job_id).where(runs.c.run_id == run_id)
+    """One run in any status, in the small form; no use of a device is one."""
+    query = select(*_LIVE_COLUMNS).join(jobs, jobs.c.id == runs.c.job_id).where(_IS_RUN, runs.c.run_id == run_id)
     row = conn.execute(query).mappings().first()
     return _live(row) if row is not None else None
 
@@ -254,6 +255,8 @@ def list_runs(conn: Connection, query: RunQuery) -> list[RowMapping]:
         statement = statement.where(
             or_(jobs.c.script_name.icontains(word, autoescape=True), runs.c.hostname.icontains(word, autoescape=True))
         )
+    if query.kind:
+        statement = statement.where(runs.c.kind == query.kind)
     if query.job_id:
         statement = statement.where(runs.c.job_id == query.job_id)
     if query.before is not None:
@@ -287,7 +290,7 @@ def count_since(conn: Connection, since: float) -> list[tuple[int | None, str, i
     """How many runs began after ``since`` (Unix seconds): site, status, number."""
     query = (
         select(runs.c.site_id, runs.c.status, func.count())
-        .where(runs.c.created_at > since)
+        .where(_IS_RUN, runs.c.created_at > since)
         .group_by(runs.c.site_id, runs.c.status)
     )
     return [(row[0], row[1], row[2]) for row in conn.execute(query)]
@@ -295,7 +298,7 @@ def count_since(conn: Connection, since: float) -> list[tuple[int | None, str, i
 
 def count_between(conn: Connection, sites: frozenset[int] | None, since: float, until: float | None) -> dict[str, int]:
     """How many runs within ``sites`` began from ``since`` on and before ``until`` (Unix seconds), by status."""
-    query = select(runs.c.status, func.count()).where(runs.c.created_at >= since, *_visible(sites))
+    query = select(runs.c.status, func.count()).where(_IS_RUN, runs.c.created_at >= since, *_visible(sites))
     if until is not None:
         query = query.where(runs.c.created_at < until)
     return {row[0]: row[1] for row in conn.execute(query.group_by(runs.c.status))}

@@ -51,6 +51,8 @@ runs: Final = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("run_id", String(64), nullable=False, unique=True),
     Column("job_id", String(64), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    # "job", or which use of the device it is (``uses``).
+    Column("kind", String(16), nullable=False, server_default="job"),
     Column("device_guid", String(64), nullable=False),
     Column("hostname", String(253), nullable=False),
     Column("site_id", Integer),
@@ -74,7 +76,7 @@ runs: Final = Table(
     Index("ix_runs_hostname_id", "hostname", "id"),
     Index("ix_runs_status", "status"),
     # All that counts of the last day need: answered without touching rows that hold output.
-    Index("ix_runs_created_at", "created_at", "status", "site_id"),
+    Index("ix_runs_created_at", "created_at", "status", "site_id", "kind"),
 )
 
 run_output: Final = Table(

@@ -11,7 +11,7 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter, QueryParameter
 
-from borealis_engine.activity import RunQuery
+from borealis_engine.activity import RowKind, RunQuery
 from borealis_engine.api.access import body_limit, operator
 from borealis_engine.api.errors import errors
 from borealis_engine.api.services import Services
@@ -32,9 +32,12 @@ _RunId = Annotated[str, Parameter(max_length=64)]
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """One job on one device. ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
+    """One job on one device, or a use of a device that is no run.
 
-    ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in.
+    ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
+
+    ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
+    ``job``, or ``screen`` for a look at the screen, which cannot be cancelled or run again.
     """
 
     device: str
@@ -42,6 +45,7 @@ class RunView(msgspec.Struct, frozen=True):
     run_id: str
     activity_id: int
     job_id: str
+    kind: str
     site_id: int | None
     status: str
     exit_code: int | None
@@ -239,11 +243,12 @@ async def list_runs(
     text: Annotated[
         str, Parameter(max_length=MAX_TEXT, description="Words in the name of the script or of the device.")
     ] = "",
+    kind: Annotated[RowKind | None, Parameter(description="Runs of jobs alone, or looks at screens alone.")] = None,
     before: Annotated[int | None, Parameter(ge=0, le=2**62)] = None,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
     output: Annotated[bool, Parameter(description=f"With output; then at most {MAX_WITH_OUTPUT}.")] = False,
 ) -> RunPage:
-    """Runs, newest first; without their output unless asked."""
+    """Runs, and looks at screens beside them, newest first; without their output unless asked."""
     statuses = frozenset(status.split(",")) if status else frozenset[str]()
     if not statuses <= set(RunStatus):
         raise Invalid("invalid_status", f"status is of {', '.join(RunStatus)}; several are parted by commas.")
@@ -256,6 +261,7 @@ async def list_runs(
             since=since,
             until=until,
             text=text,
+            kind=kind.value if kind else "",
             before=before,
             limit=min(limit, MAX_WITH_OUTPUT) if output else limit,
             with_output=output,

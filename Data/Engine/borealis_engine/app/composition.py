@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import borealis_playbooks
 from borealis_base.clock import Clock
 from borealis_base.files import private_folder
-from borealis_engine.activity import ActivityService
+from borealis_engine.activity import ActivityService, UseRecorder
 from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.server_api import RUNNING_KEY, Running
@@ -174,7 +174,11 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         settings=settings,
         metrics=metrics,
     )
-    screens = ScreenService(devices=devices, signing=signing, audit=audit, clock=clock, randomness=randomness)
+    uses = UseRecorder(db=db, clock=clock, feed=feed, randomness=randomness, activity=activity)
+    await uses.start()
+    screens = ScreenService(
+        devices=devices, signing=signing, audit=audit, clock=clock, randomness=randomness, uses=uses
+    )
     updates = UpdateService(
         db=db,
         clock=clock,

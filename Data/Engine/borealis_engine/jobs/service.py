@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from borealis_base.clock import Clock
-from borealis_engine.activity import ActivityHistory, ActivityService, JobContent, LiveRun
+from borealis_engine.activity import ActivityHistory, ActivityService, JobContent, LiveRun, RowKind
 from borealis_engine.activity import store as activity_store
 from borealis_engine.audit import AuditEntry
 from borealis_engine.audit import store as audit_store
@@ -121,11 +121,13 @@ class JobService:
 
         Raises:
             NotFound: ``run_not_found``; also outside the operator's sites.
-            Conflict: ``run_finished``.
+            Conflict: ``run_finished``, or ``no_run`` for a use of the device.
         """
         run = self._activity.live(run_id)
         if run is None or not principal.sees_site(run.site_id):
-            await self.history.run(principal.sites, run_id=run_id)  # raises where they may not know of it
+            found = await self.history.run(principal.sites, run_id=run_id)  # raises where they may not know of it
+            if found["kind"] != RowKind.JOB:
+                raise Conflict("no_run", "This is no run, so it cannot be cancelled.")
             raise Conflict("run_finished", "The run is over already; there is nothing to cancel.")
         now = self._clock.now()
         entry = AuditEntry(

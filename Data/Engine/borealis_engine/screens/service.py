@@ -2,23 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from borealis_base.clock import Clock
+from borealis_engine.activity import RowKind, Use, UseRecorder
 from borealis_engine.audit import AuditEntry, AuditLog
 from borealis_engine.core.errors import Conflict, EngineError, RateLimited, Unavailable
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord, DeviceService
 from borealis_engine.operators.permissions import Principal
+from borealis_engine.screens.looks import Over, failed, picture_name, watch_name
 from borealis_engine.screens.models import Picture, PictureAsked, ScreenList, WatchAsked, Watcher, WindowList
 from borealis_engine.screens.mosaic import SIGNATURES, BadFrame, FrameHead
 from borealis_engine.screens.ports import ScreenLink, Sealer
 from borealis_engine.screens.watches import Key, Viewer, Watch
 from borealis_wire.envelope import SCREEN_TYPE
-from borealis_wire.events import REFUSAL_ADVICE, EngineEvent, RefusalCode, RunContext
+from borealis_wire.events import REFUSAL_ADVICE, EngineEvent, RefusalCode, RunContext, RunStatus
 from borealis_wire.screen import SCREEN_ORDER_SECONDS, ImageFormat, ScreenAction, ScreenOrder
 
 CONTEXT: Final = RunContext.INTERACTIVE
@@ -52,25 +54,34 @@ class _Waiting:
 
 @dataclass(slots=True, eq=False)
 class _Stop:
-    """A view that the device has to be told to end."""
+    """A view that the device has to be told to end, or what there is to write down about looks that are over."""
 
     guid: str
     order_id: str
     asked_by: str
     entries: list[AuditEntry] = field(default_factory=list)
+    over: list[Over] = field(default_factory=list)
 
 
 class ScreenService:
     """Pictures, lists and live views of all devices."""
 
     def __init__(
-        self, *, devices: DeviceService, signing: Sealer, audit: AuditLog, clock: Clock, randomness: Randomness
+        self,
+        *,
+        devices: DeviceService,
+        signing: Sealer,
+        audit: AuditLog,
+        clock: Clock,
+        randomness: Randomness,
+        uses: UseRecorder,
     ) -> None:
         self._devices = devices
         self._signing = signing
         self._audit = audit
         self._clock = clock
         self._randomness = randomness
+        self._uses = uses
         self._link: ScreenLink | None = None
         self._waiting: dict[str, _Waiting] = {}
         self._watches: dict[Key, Watch] = {}
@@ -105,7 +116,8 @@ class ScreenService:
             format=asked.format,
             quality=asked.quality,
         )
-        data = await self._look(order, asked.seconds, _entry("screen.picture", record, principal, detail, address))
+        entry = _entry("screen.picture", record, principal, detail, address)
+        data = await self._look(order, asked.seconds, entry, shown=(record, picture_name(asked)))
         assert isinstance(data, bytes)
         return Picture(data, asked.format)
 
@@ -155,11 +167,15 @@ class ScreenService:
         watch.viewers.add(viewer)
         try:
             await self._audit.record(self._entry("screen.watch", viewer))
+            viewer.use = await self._begin_use(record, principal.username, watch_name(asked))
             if is_first:
                 await self._begin(record, principal, watch)
             else:
                 await asyncio.shield(watch.started)
-        except BaseException:
+        except BaseException as error:
+            if viewer.use is not None:
+                self._stops.put_nowait(_Stop(record.guid, "", "", over=[failed(viewer.use, error)]))
+                viewer.use = None
             if is_first:
                 gone = Unavailable("screen_timeout", "Who started the live view went away. Start again.")
                 self._not_begun(watch, gone)
@@ -167,7 +183,7 @@ class ScreenService:
             raise
         return viewer
 
-    def leave(self, viewer: Viewer) -> None:
+    def leave(self, viewer: Viewer, reason: str = "") -> None:
         """Somebody watches no more; with the last one the view ends. Never waits; the device is told soon."""
         watch = viewer.watch
         if viewer not in watch.viewers:
@@ -175,11 +191,12 @@ class ScreenService:
         watch.viewers.discard(viewer)
         viewer.end("")
         entries = [self._entry("screen.watch_end", viewer)]
+        over = _over([viewer], reason)
         if watch.viewers:
-            self._stops.put_nowait(_Stop(watch.guid, "", "", entries))
+            self._stops.put_nowait(_Stop(watch.guid, "", "", entries, over))
         else:
             self._forget(watch)
-            self._stops.put_nowait(_Stop(watch.guid, watch.order_id, viewer.principal.username, entries))
+            self._stops.put_nowait(_Stop(watch.guid, watch.order_id, viewer.principal.username, entries, over))
 
     # --- what devices bring; called by ``gateway``
 
@@ -297,7 +314,10 @@ class ScreenService:
             **more,
         )
 
-    async def _look(self, order: ScreenOrder, seconds: float, entry: AuditEntry) -> Any:
+    async def _look(
+        self, order: ScreenOrder, seconds: float, entry: AuditEntry, shown: tuple[DeviceRecord, str] | None = None
+    ) -> Any:
+        """``shown``: what activity shows of it; None for what it does not show."""
         guid = order.device_guid
         if sum(one.guid == guid for one in self._waiting.values()) >= MAX_WAITING:
             raise RateLimited(2.0, f"{MAX_WAITING} looks at this device wait for their answers already.")
@@ -305,16 +325,40 @@ class ScreenService:
         self._waiting[order.order_id] = _Waiting(guid, order.action, answer, order.format)
         try:
             await self._audit.record(entry)
-            async with asyncio.timeout(seconds):
-                await self._send(order)
-                return await answer
-        except TimeoutError as error:
-            raise Unavailable("screen_timeout", f"The device did not answer in {seconds:g} s. Try again.") from error
+            if shown is None:
+                return await self._answer_to(order, answer, seconds)
+            use = await self._begin_use(shown[0], order.asked_by, shown[1])
+            try:
+                found = await self._answer_to(order, answer, seconds)
+            except BaseException as error:
+                self._stops.put_nowait(_Stop(guid, "", "", over=[failed(use, error)]))
+                raise
+            self._stops.put_nowait(_Stop(guid, "", "", over=[Over(use, RunStatus.SUCCESS)]))
+            return found
         finally:
             del self._waiting[order.order_id]
             if answer.done() and not answer.cancelled():
                 answer.exception()  # it was heard, or nobody is left to hear it
             answer.cancel()
+
+    async def _answer_to(self, order: ScreenOrder, answer: "asyncio.Future[Any]", seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._send(order)
+                return await answer
+        except TimeoutError as error:
+            raise Unavailable("screen_timeout", f"The device did not answer in {seconds:g} s. Try again.") from error
+
+    async def _begin_use(self, record: DeviceRecord, by: str, name: str) -> Use:
+        return await self._uses.begin(
+            RowKind.SCREEN,
+            name,
+            guid=record.guid,
+            hostname=record.hostname,
+            site_id=record.auth.site_id,
+            by=by,
+            context=CONTEXT,
+        )
 
     async def _send(self, order: ScreenOrder) -> None:
         assert self._link is not None
@@ -394,7 +438,8 @@ class ScreenService:
             viewer.end(reason)
         watch.took()
         entries = [self._entry("screen.watch_end", viewer) for viewer in viewers]
-        self._stops.put_nowait(_Stop(watch.guid, watch.order_id if tell_device else "", "", entries))
+        over = _over(viewers, reason)
+        self._stops.put_nowait(_Stop(watch.guid, watch.order_id if tell_device else "", "", entries, over))
 
     def _forget(self, watch: Watch) -> None:
         if self._watches.get(watch.key) is watch:
@@ -423,6 +468,11 @@ class ScreenService:
                 await self._audit.record(entry)
             except EngineError as error:
                 log.error("the end of a live view is not on record", error_code=error.code)
+        for over in stop.over:
+            try:
+                await self._uses.end(over.use, over.status, over.reason)
+            except EngineError as error:
+                log.error("the end of a look is not in activity", run_id=over.use.run_id, error_code=error.code)
 
     def _access_changed(self, guid: str) -> None:
         state = self._devices.auth_state(guid)
@@ -435,8 +485,14 @@ class ScreenService:
             return
         for watch in self._of_device(guid):
             for viewer in [one for one in watch.viewers if not one.principal.sees_site(state.site_id)]:
-                self.leave(viewer)
+                self.leave(viewer, NOT_YOURS)
                 viewer.ended = NOT_YOURS
+
+
+def _over(viewers: Iterable[Viewer], reason: str) -> list[Over]:
+    """A look that its watcher or its time ended is a success; what ended it before them is said."""
+    status = RunStatus.SUCCESS if reason in {"", OVER} else RunStatus.INTERRUPTED
+    return [Over(viewer.use, status, reason) for viewer in viewers if viewer.use is not None]
 
 
 def _entry(action: str, record: DeviceRecord, principal: Principal, detail: dict[str, Any], address: str) -> AuditEntry:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from borealis_engine.activity import Use
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.screens.models import WatchAsked
 from borealis_engine.screens.mosaic import Mosaic, Update
@@ -55,6 +56,8 @@ class Viewer:
     principal: Principal
     since: float
     address: str = ""
+    use: Use | None = None
+    """Its row in activity."""
     ended: str | None = None
     """Why there is no more to see; None as long as there is."""
     sent: int = 0

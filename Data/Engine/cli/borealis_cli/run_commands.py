@@ -117,10 +117,13 @@ def activity(
     *,
     run_id: Annotated[str, typer.Option("--run", metavar="RUN_ID", help="One run, with its whole output.")] = "",
     status: Annotated[str, typer.Option(help="Only runs of this status, for example Failed.")] = "",
+    kind: Annotated[str, typer.Option(help="Only runs (job), or only looks at screens (screen).")] = "",
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what ran, newest first. For one device, --json brings the output of its runs too."""
+    """Show what ran and whose screen was looked at, newest first. For one device, --json brings the output of its
+    runs too.
+    """
     around = surroundings(ctx)
     with engine(ctx) as client:
         if run_id:
@@ -132,7 +135,12 @@ def activity(
         guid = find_device(client, device)["guid"] if device else ""
         with_output = as_json and bool(device)
         answer = client.get(
-            "/api/runs", device=guid, status=status, limit=limit, output="true" if with_output else None
+            "/api/runs",
+            device=guid,
+            status=status,
+            kind=kind or None,
+            limit=limit,
+            output="true" if with_output else None,
         )
     if as_json:
         print_json(around, answer)
@@ -140,7 +148,7 @@ def activity(
     now = around.now()
     show_table(
         around.out,
-        ["When", "Device", "Script", "Type", "Status", "Exit", "By", "Run"],
+        ["When", "Device", "Script", "Type", "Status", "Took", "Exit", "By", "Run"],
         [
             [
                 ago(one["started_at"] or one["created_at"], now),
@@ -148,6 +156,7 @@ def activity(
                 one["script_name"],
                 one["script_type"],
                 one["status"],
+                _took(one),
                 one["exit_code"],
                 one["created_by"],
                 one["run_id"],

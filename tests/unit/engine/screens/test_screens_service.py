@@ -10,6 +10,8 @@ import pytest
 from tests.fakes.engine_rest import Caller, Rest, open_rest
 
 from borealis_base.tasks import Supervisor
+from borealis_engine.activity import UseRecorder
+from borealis_engine.activity.uses import ENGINE_ENDED
 from borealis_engine.core.errors import Conflict, EngineError, NotFound, RateLimited
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
 from borealis_engine.screens import FrameHead, PictureAsked, Viewer, WatchAsked, WindowList
@@ -337,3 +339,98 @@ async def test_rejects_more_who_watch_than_one_view_serves(world: World) -> None
         await world.watch()
     with pytest.raises(RateLimited):
         await world.watch()
+
+
+# --- in the device's activity
+
+
+async def looks(world: World, query: str = "") -> list[dict[str, Any]]:
+    """The rows of activity, newest first, once what waits to be written is."""
+    await world.screens.close()
+    answer = await world.rest.owner().get(f"/api/runs{query}")
+    assert answer.status == 200, answer.body
+    rows: list[dict[str, Any]] = answer.json()["runs"]
+    return rows
+
+
+async def test_a_picture_is_a_row_of_the_devices_activity(world: World) -> None:
+    path = f"/api/devices/{world.guid}/screenshot"
+    region = {"x": 5, "y": 6, "width": 640, "height": 480}
+    assert (await world.rest.owner().post(path, {"monitor": 2, "region": region})).status == 200
+    world.brings = "There is no screen here."
+    assert (await world.rest.owner().post(path, {"monitor": 0})).status == 409
+    told, taken = await looks(world)
+    assert taken["script_name"] == "Screen: picture of 640 x 480 pixels at 5, 6 of monitor 2"
+    assert (taken["kind"], taken["script_type"], taken["status"]) == ("screen", "screen", "Success")
+    assert (taken["device"], taken["created_by"], taken["context"]) == ("alpha", "owner", "interactive")
+    assert taken["finished_at"] >= taken["started_at"] > 0
+    assert (told["script_name"], told["status"]) == ("Screen: picture of all monitors", "Failed")
+    assert (told["reason"], told["advice"]) == ("There is no screen here.", "")
+
+
+async def test_a_live_view_is_a_row_for_each_who_watches_with_how_long(world: World) -> None:
+    ada = Principal(7, "ada", OperatorRole.OPERATOR, sites=None)
+    first, second = await world.watch(monitor=1), await world.watch(ada, monitor=1)
+    rows = (await world.rest.owner().get("/api/runs")).json()["runs"]
+    assert [(row["status"], row["finished_at"]) for row in rows] == [("Running", None)] * 2
+    world.rest.people.clock.advance(60)
+    world.screens.leave(first)
+    world.rest.people.clock.advance(30)
+    world.screens.session_closed(world.guid, RunContext.INTERACTIVE)
+    assert second.ended
+    of_ada, of_owner = await looks(world)
+    assert (of_owner["created_by"], of_owner["status"], of_owner["reason"]) == ("owner", "Success", "")
+    assert of_owner["finished_at"] - of_owner["started_at"] >= 60
+    assert (of_ada["created_by"], of_ada["status"]) == ("ada", "Interrupted")
+    assert "lost its connection" in of_ada["reason"]
+    assert of_ada["finished_at"] - of_ada["started_at"] >= 90
+
+
+async def test_a_view_that_the_device_refuses_is_a_row_that_failed(world: World) -> None:
+    world.said = {"status": "refused", "reason": "busy"}
+    assert (await refused(world.watch())).code == "screen_refused"
+    (row,) = await looks(world)
+    assert (row["script_name"], row["status"]) == ("Screen: live view of monitor 1", "Failed")
+    assert "busy" in row["reason"]
+
+
+async def test_filters_find_looks_and_leave_them_out(world: World) -> None:
+    path = f"/api/devices/{world.guid}/screenshot"
+    await world.rest.owner().post(path, {})
+    body = {"script_content": "true", "script_type": "bash", "guids": [world.guid]}
+    assert (await world.rest.owner().post("/api/scripts/quick_run", body)).status == 200
+    assert [row["kind"] for row in await looks(world)] == ["job", "screen"]
+    assert [row["kind"] for row in await looks(world, "?kind=screen")] == ["screen"]
+    assert [row["kind"] for row in await looks(world, "?kind=job")] == ["job"]
+    assert [row["kind"] for row in await looks(world, "?text=picture&status=Success")] == ["screen"]
+    assert (await world.rest.owner().get("/api/runs?kind=other")).status == 400
+    history = (await world.rest.owner().get("/api/device/activity/alpha")).json()["history"]
+    assert [item["script_type"] for item in history] == ["bash", "screen"]
+    assert (await world.rest.owner().delete("/api/device/activity/alpha")).json()["deleted"] == 1
+
+
+async def test_rejects_cancel_and_a_devices_result_for_what_is_no_run(world: World) -> None:
+    await world.watch()
+    (row,) = (await world.rest.owner().get("/api/runs")).json()["runs"]
+    answer = await world.rest.owner().post(f"/api/runs/{row['run_id']}/cancel", {})
+    assert (answer.status, answer.json()["error"]) == (409, "no_run")
+    activity = world.rest.services.activity
+    assert await activity.find(row["run_id"], world.guid, RunContext.INTERACTIVE) is None
+    assert activity.live_runs() == []
+
+
+async def test_survives_an_engine_that_ended_meanwhile(world: World) -> None:
+    await world.watch()
+    services = world.rest.services
+    again = UseRecorder(
+        db=services.db,
+        clock=services.clock,
+        feed=services.feed,
+        randomness=services.randomness,
+        activity=services.activity,
+    )
+    await again.start()
+    (row,) = (await world.rest.owner().get("/api/runs")).json()["runs"]
+    assert (row["status"], row["reason"]) == ("Interrupted", ENGINE_ENDED)
+    await services.activity.start()
+    assert services.activity.live_runs() == []

@@ -1505,7 +1505,7 @@ export interface paths {
         };
         /**
          * ListRuns
-         * @description Runs, newest first; without their output unless asked.
+         * @description Runs, and looks at screens beside them, newest first; without their output unless asked.
          *
          *     Access: an operator with the permission `runs.read`.
          */
@@ -3881,6 +3881,12 @@ export interface components {
             revoke_old: boolean;
         };
         /**
+         * RowKind
+         * @description What a row of activity is: a job's run, or a use of which kind.
+         * @enum {string}
+         */
+        RowKind: "job" | "screen";
+        /**
          * RunBar
          * @description Runs asked for within one step from ``at`` on; ``other``: cancelled, or not over yet.
          */
@@ -3900,9 +3906,12 @@ export interface components {
         };
         /**
          * RunView
-         * @description One job on one device. ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
+         * @description One job on one device, or a use of a device that is no run.
          *
-         *     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in.
+         *     ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
+         *
+         *     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
+         *     ``job``, or ``screen`` for a look at the screen, which cannot be cancelled or run again.
          */
         RunView: {
             activity_id: number;
@@ -3921,6 +3930,7 @@ export interface components {
             has_stderr: boolean;
             has_stdout: boolean;
             job_id: string;
+            kind: string;
             reason: string;
             run_id: string;
             script_name: string;
@@ -4536,6 +4546,7 @@ export type SchemaRolloutList = components['schemas']['RolloutList'];
 export type SchemaRolloutView = components['schemas']['RolloutView'];
 export type SchemaRotated = components['schemas']['Rotated'];
 export type SchemaRotateRequest = components['schemas']['RotateRequest'];
+export type SchemaRowKind = components['schemas']['RowKind'];
 export type SchemaRunBar = components['schemas']['RunBar'];
 export type SchemaRunPage = components['schemas']['RunPage'];
 export type SchemaRunView = components['schemas']['RunView'];
@@ -11442,6 +11453,8 @@ export interface operations {
                 created_by?: string;
                 /** @description GUID or hostname. */
                 device?: string;
+                /** @description Runs of jobs alone, or looks at screens alone. */
+                kind?: components["schemas"]["RowKind"] | null;
                 limit?: number;
                 /** @description With output; then at most 20. */
                 output?: boolean;

@@ -10,7 +10,7 @@ import { DeviceField } from "@/features/devices/DeviceField";
 import { PersonField } from "@/features/operators/PersonField";
 import { RUNS, type Run } from "@/features/run/queries";
 import { Lasted } from "@/features/run/RunRows";
-import { RUN_STATES, whyOf } from "@/features/run/states";
+import { isOfJob, RUN_STATES, whyOf } from "@/features/run/states";
 import { useMidnight } from "@/ui/clock";
 import { ButtonLink } from "@/ui/ButtonLink";
 import { EmptyState } from "@/ui/EmptyState";
@@ -24,7 +24,7 @@ import { DataTable, type Column } from "@/ui/table/DataTable";
 import { TableSettings } from "@/ui/table/TableSettings";
 import { TimeAgo } from "@/ui/TimeAgo";
 import { TimeRange } from "@/ui/TimeRange";
-import { activityQuery, type ActivitySearch } from "./search";
+import { activityQuery, isKind, KINDS, type ActivitySearch } from "./search";
 
 const route = getRouteApi("/shell/activity");
 const PAGE = 200;
@@ -74,11 +74,12 @@ const COLUMNS: readonly Column<Run>[] = [
     id: "job",
     header: "Job",
     width: 90,
-    cell: (run) => (
-      <TextLink to="/jobs/$jobId" params={{ jobId: run.job_id }} preload={false} size="sm" tabIndex={-1}>
-        whole job
-      </TextLink>
-    ),
+    cell: (run) =>
+      isOfJob(run) ? (
+        <TextLink to="/jobs/$jobId" params={{ jobId: run.job_id }} preload={false} size="sm" tabIndex={-1}>
+          whole job
+        </TextLink>
+      ) : null,
   },
   { id: "why", header: "Remark", width: 200, grow: true, cell: (run) => <Text size="sm" c="dimmed" truncate title={remark(run)}>{remark(run)}</Text> },
   { id: "context", header: "Runs as", width: 120, hidden: true, cell: (run) => (run.context === "system" ? "system" : "signed-in user") },
@@ -103,7 +104,7 @@ const card = (run: Run) => (
   </>
 );
 
-/** What was run in the fleet: by whom, where, when, and how it went. */
+/** What was run in the fleet, and whose screen was looked at: by whom, where, when, and how it went. */
 export function ActivityPage() {
   const search = route.useSearch();
   const navigate = useNavigate();
@@ -186,6 +187,15 @@ export function ActivityPage() {
           ]}
           value={search.status ?? null}
           onChange={(value) => change({ status: value ?? "" })}
+        />
+        <Select
+          aria-label="Kind"
+          placeholder="Everything"
+          w={FIELD}
+          clearable
+          data={[...KINDS]}
+          value={search.kind ?? null}
+          onChange={(value) => change({ kind: isKind(value) ? value : undefined })}
         />
         <TimeRange search={search} onChange={change} />
         {narrowed ? (

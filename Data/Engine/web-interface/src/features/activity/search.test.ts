@@ -6,6 +6,12 @@ describe("activity", () => {
     expect(activitySearch({ by: "ada", since: "7d", x: 1, device: "", q: 7 })).toEqual({ by: "ada", since: "7d", q: "7" });
   });
 
+  it("knows runs from looks at screens, and nothing else", () => {
+    expect(activitySearch({ kind: "screen" })).toEqual({ kind: "screen" });
+    expect(activitySearch({ kind: "other" })).toEqual({});
+    expect(activityQuery({ kind: "job" }, 0)).toEqual({ kind: "job" });
+  });
+
   it("asks the Engine for what the address says", () => {
     expect(activityQuery({ by: "ada", device: "G", q: "disk", since: "1h" }, 10_000)).toEqual({
       created_by: "ada",

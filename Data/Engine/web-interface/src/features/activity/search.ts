@@ -7,8 +7,20 @@ export interface ActivitySearch extends RangeSearch {
   by?: string;
   /** A status as the Engine calls it, or `failed` for all that went wrong. */
   status?: string;
+  /** `job` for runs of scripts alone, or which use of devices. */
+  kind?: Kind | undefined;
   /** Words in the name of the script or of the device. */
   q?: string;
+}
+
+export const KINDS = [
+  { value: "job", label: "Runs" },
+  { value: "screen", label: "Looks at screens" },
+] as const;
+export type Kind = (typeof KINDS)[number]["value"];
+
+export function isKind(value: unknown): value is Kind {
+  return KINDS.some((kind) => kind.value === value);
 }
 
 const NAMES = ["device", "by", "status", "q", "since", "from", "to"] as const;
@@ -20,6 +32,7 @@ export function activitySearch(search: Record<string, unknown>): ActivitySearch 
     if (typeof value === "string" && value !== "") found[name] = value;
     else if (typeof value === "number") found[name] = String(value);
   }
+  if (isKind(search.kind)) found.kind = search.kind;
   return found;
 }
 
@@ -30,6 +43,7 @@ export function activityQuery(search: ActivitySearch, now: number) {
     ...(search.device ? { device: search.device } : {}),
     ...(search.by ? { created_by: search.by } : {}),
     ...(status ? { status } : {}),
+    ...(search.kind ? { kind: search.kind } : {}),
     ...(search.q ? { text: search.q } : {}),
     ...rangeQuery(rangeOf(search, now)),
   };

@@ -23,7 +23,7 @@ import { RecapLine } from "./Recap";
 import { cancelRun, useJob, type Job, type Run } from "./queries";
 import { RunRows } from "./RunRows";
 import type { JobSearch } from "./search";
-import { countParts, inOrder, isUnderWay, partOf, PARTS, type Part } from "./states";
+import { countParts, inOrder, isOfJob, isUnderWay, partOf, PARTS, type Part } from "./states";
 import { useOutput } from "./useOutput";
 import classes from "./JobPage.module.css";
 
@@ -71,7 +71,7 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
   const shown = useMemo(() => (part === "all" ? ordered : ordered.filter((run) => partOf(run.status) === part)), [ordered, part]);
   const chosen = runs.find((run) => run.run_id === search.run);
   const output = useOutput(runs, chosen?.run_id, job.job_id);
-  const open = runs.filter((run) => isUnderWay(run.status) && !run.cancel_requested);
+  const open = runs.filter((run) => isOfJob(run) && isUnderWay(run.status) && !run.cancel_requested);
   const title = job.script_name || `A ${job.script_type} script`;
   const single = chosen ?? (runs.length === 1 ? runs[0] : undefined);
 
@@ -201,7 +201,7 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
                 {runs.length === 1 ? "Cancel" : `Cancel ${open.length}`}
               </Button>
             ) : null}
-            {mayStart && job.script_type !== "remote_desktop" ? <Again job={job} counts={counts} /> : null}
+            {mayStart && runs.every(isOfJob) && job.script_type !== "remote_desktop" ? <Again job={job} counts={counts} /> : null}
           </>
         }
       >

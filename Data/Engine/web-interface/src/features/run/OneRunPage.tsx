@@ -20,7 +20,7 @@ import { OutputView } from "./OutputView";
 import { hasRecap, Recap } from "./Recap";
 import { cancelRun, runKey, useRun, type Run } from "./queries";
 import { Lasted } from "./RunRows";
-import { isUnderWay, whyOf } from "./states";
+import { isOfJob, isUnderWay, whyOf } from "./states";
 import { useOutput } from "./useOutput";
 
 const route = getRouteApi("/shell/runs/$runId");
@@ -29,6 +29,7 @@ const route = getRouteApi("/shell/runs/$runId");
 export function OneRunPage() {
   const { runId } = route.useParams();
   const asked = useRun(runId);
+  if (asked.data && !isOfJob(asked.data)) return <UseView use={asked.data} error={asked.error} />;
   if (asked.data) return <RunView key={runId} run={asked.data} error={asked.error} />;
   return (
     <Page title="Run">
@@ -47,6 +48,37 @@ export function OneRunPage() {
         <ErrorNote error={asked.error} what="The run could not be read" onRetry={() => void asked.refetch()} />
       )}
       {asked.isPending ? <Loading /> : null}
+    </Page>
+  );
+}
+
+/** What somebody did with a device that no script ran for: a look at its screen. */
+function UseView({ use, error }: { use: Run; error: unknown }) {
+  return (
+    <Page
+      title={use.script_name}
+      windowTitle={`${use.script_name} on ${use.device}`}
+      beside={<StatusMark status={use.status} />}
+      about={
+        <>
+          on{" "}
+          <TextLink to="/devices/$guid" params={{ guid: use.guid }} size="sm" underline="always">
+            {use.device}
+          </TextLink>{" "}
+          · by {use.created_by}
+        </>
+      }
+    >
+      <ErrorNote error={error} what="This may be out of date: it could not be read again" />
+      <Facts
+        columns={2}
+        facts={[
+          ["Began", <TimeAgo key="began" at={use.created_at} />],
+          ["Ended", use.finished_at ? <TimeAgo key="ended" at={use.finished_at} /> : "not yet"],
+          ["Took", <Lasted key="took" run={use} />],
+          ["Why it ended", use.reason || null],
+        ]}
+      />
     </Page>
   );
 }

@@ -7,13 +7,8 @@ import { Loading } from "@/ui/Loading";
 import { SimpleTable } from "@/ui/SimpleTable";
 import { StatusMark } from "@/ui/StatusMark";
 import { TimeAgo } from "@/ui/TimeAgo";
-import { duration } from "@/ui/time";
 import { useRuns, type Run, type RunsAsked } from "./queries";
-
-function took(run: Run): string {
-  if (!run.started_at || !run.finished_at) return "";
-  return duration(run.finished_at - run.started_at);
-}
+import { Lasted } from "./RunRows";
 
 function What({ run }: { run: Run }) {
   const router = useRouter();
@@ -38,7 +33,7 @@ export function RunList({ device, status, limit = 20 }: RunsAsked) {
     return <ErrorNote error={asked.error} what="The runs could not be read" onRetry={() => void asked.refetch()} />;
   }
   if (runs.length === 0) {
-    return <EmptyState title="Nothing was run yet">Scripts that run here are listed with their output.</EmptyState>;
+    return <EmptyState title="Nothing was run yet">Scripts that run here are listed with their output, and looks at screens.</EmptyState>;
   }
   return (
     <SimpleTable
@@ -51,13 +46,13 @@ export function RunList({ device, status, limit = 20 }: RunsAsked) {
           <StatusMark key="state" status={run.status} detail={run.exit_code ? `exit ${run.exit_code}` : undefined} />,
           <What key="what" run={run} />,
           ...(device
-            ? [run.created_by, took(run), <Text key="remark" size="sm" c="dimmed">{run.advice || run.reason}</Text>]
+            ? [run.created_by, <Lasted key="took" run={run} />, <Text key="remark" size="sm" c="dimmed">{run.advice || run.reason}</Text>]
             : [
                 <TextLink key="device" to="/devices/$guid" params={{ guid: run.guid }} size="sm">
                   {run.device}
                 </TextLink>,
                 run.created_by,
-                took(run),
+                <Lasted key="took" run={run} />,
               ]),
         ],
       }))}

@@ -14,6 +14,11 @@ export const RUN_STATES = [
   "Interrupted",
 ] as const;
 
+/** Whether it is a job on a device; else it is a use of the device, which nobody can cancel or do again. */
+export function isOfJob(run: Pick<Run, "kind">): boolean {
+  return run.kind === "job";
+}
+
 export type Part = "all" | "failed" | "under-way" | "done" | "cancelled";
 
 export const PARTS: readonly { value: Part; label: string }[] = [

@@ -1,0 +1,159 @@
+"""What operators do with a device that no script runs for: looks at its screen, tunnels. A row in activity for each.
+
+As upstream carries its tunnels among the runs (upstream-contract 7.2), a use is a row of the same table, of another
+``kind``: it is listed, filtered, paged, deleted and pruned with them. It is no run: nothing is sent, nothing can be
+cancelled or run again, no device can end it by a result, and counts of runs leave it out.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, insert, update
+
+from borealis_base.clock import Clock
+from borealis_engine.activity import store
+from borealis_engine.activity.announce import announce_use
+from borealis_engine.activity.models import JobContent
+from borealis_engine.activity.service import ActivityService
+from borealis_engine.activity.states import Party
+from borealis_engine.activity.tables import runs
+from borealis_engine.core.feed import ChangeFeed
+from borealis_engine.core.ids import Randomness
+from borealis_engine.storage import Database
+from borealis_wire.events import RunContext, RunStatus
+
+ENGINE_ENDED: Final = "The Engine ended before it did; when it was really over is not known."
+
+
+class RowKind(StrEnum):
+    """What a row of activity is: a job's run, or a use of which kind."""
+
+    JOB = "job"
+    SCREEN = "screen"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use that is on record. ``number`` is its place among the runs, ``run_id`` its name."""
+
+    kind: RowKind
+    number: int
+    run_id: str
+    name: str
+    guid: str
+    hostname: str
+    site_id: int | None
+    by: str
+
+
+class UseRecorder:
+    """Writes the rows of uses. ``start`` before the first."""
+
+    def __init__(
+        self, *, db: Database, clock: Clock, feed: ChangeFeed, randomness: Randomness, activity: ActivityService
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._feed = feed
+        self._randomness = randomness
+        self._activity = activity
+
+    async def start(self) -> None:
+        """Close what an Engine that ended left open."""
+        now = self._clock.now()
+        await self._db.write(lambda conn: _close_all(conn, now))
+
+    async def begin(
+        self,
+        kind: RowKind,
+        name: str,
+        *,
+        guid: str,
+        hostname: str,
+        site_id: int | None,
+        by: str,
+        context: RunContext,
+    ) -> Use:
+        """Put on record that it began.
+
+        Args:
+            kind: which use.
+            name: what lists show, for example ``Screen: live view of monitor 1``.
+            guid: the device's.
+            hostname: its name now.
+            site_id: its site now.
+            by: the operator's name.
+            context: whose session on the device it is about.
+
+        Raises:
+            Unavailable: not recorded.
+        """
+        number = await self._activity.take_numbers(1)
+        use = Use(kind, number, self._randomness.uuid(), name, guid, hostname, site_id, by)
+        now = self._clock.now()
+        await self._db.write(lambda conn: _insert(conn, use, context, now))
+        announce_use(self._feed, use, RunStatus.RUNNING, "created")
+        return use
+
+    async def end(self, use: Use, status: RunStatus, reason: str = "") -> None:
+        """Put on record that it is over; a second end changes nothing.
+
+        Raises:
+            Unavailable: not recorded.
+        """
+        now = self._clock.now()
+        if await self._db.write(lambda conn: _close(conn, use, status, reason, now)):
+            announce_use(self._feed, use, status, "updated")
+
+
+def _insert(conn: Connection, use: Use, context: RunContext, now: float) -> None:
+    content = JobContent(
+        id=use.run_id,
+        source=use.kind.value,
+        script_name=use.name[:256],
+        script_type=use.kind.value,
+        script_sha256="",
+        script=b"",
+        script_signature="",
+        signing_key="",
+        context=context,
+        timeout_seconds=0,
+        created_by=use.by,
+        created_at=now,
+        expires_at=now,
+    )
+    store.insert_job(conn, content)
+    conn.execute(
+        insert(runs).values(
+            id=use.number,
+            run_id=use.run_id,
+            job_id=use.run_id,
+            kind=use.kind.value,
+            device_guid=use.guid,
+            hostname=use.hostname,
+            site_id=use.site_id,
+            context=context.value,
+            status=RunStatus.RUNNING.value,
+            ended_by="",
+            envelope="null",
+            created_at=now,
+            expires_at=now,
+            started_at=now,
+            stdout="",
+            stderr="",
+            reason="",
+        )
+    )
+
+
+def _close(conn: Connection, use: Use, status: RunStatus, reason: str, now: float) -> bool:
+    open_row = (runs.c.id == use.number, runs.c.kind == use.kind.value, runs.c.status == RunStatus.RUNNING.value)
+    values = {"status": status.value, "reason": reason[:512], "ended_by": Party.ENGINE.value, "finished_at": now}
+    return conn.execute(update(runs).where(*open_row).values(**values)).rowcount == 1
+
+
+def _close_all(conn: Connection, now: float) -> None:
+    left = (runs.c.kind != RowKind.JOB.value, runs.c.status == RunStatus.RUNNING.value)
+    values = {"status": RunStatus.INTERRUPTED.value, "reason": ENGINE_ENDED, "finished_at": now}
+    conn.execute(update(runs).where(*left).values(ended_by=Party.ENGINE.value, **values))
