@@ -32,10 +32,11 @@ class Person:
     client: httpx.Client
     stranger: Stranger
     cookie: str
+    cookie_name: str
 
     def socket(self) -> Socket:
         """Their browser's socket."""
-        return self.stranger.socket({"Cookie": f"borealis_session={self.cookie}", "Origin": self.stranger.engine.url})
+        return self.stranger.socket({"Cookie": f"{self.cookie_name}={self.cookie}", "Origin": self.stranger.engine.url})
 
 
 @dataclass
@@ -79,16 +80,17 @@ class Target:
     def browser(self, stranger: Stranger, answer: httpx.Response) -> Person:
         """The browser that got this answer to a sign-in."""
         body = answer.json()
-        cookie = answer.cookies["borealis_session"]
+        name = f"borealis_session_{self.engine.port}"
+        cookie = answer.cookies[name]
         client = stranger.http(
             {
-                "Cookie": f"borealis_session={cookie}",
+                "Cookie": f"{name}={cookie}",
                 "Origin": self.engine.url,
                 "X-Borealis-CSRF": body["csrf"],
             }
         )
         self.open_clients.append(client)
-        return Person(body["username"], client, stranger, cookie)
+        return Person(body["username"], client, stranger, cookie, name)
 
 
 def set_up_body(token: str, **changes: Any) -> dict[str, Any]:

@@ -63,8 +63,8 @@ def test_rejects_device_credentials_on_every_operator_route(target: Target, devi
     ways = [
         device.bearer,
         {"Authorization": f"Bearer {device.refresh_token}"},
-        {"Cookie": f"borealis_session={device.access_token}", "Origin": target.engine.url},
-        {"Cookie": f"borealis_session={device.refresh_token}", "Origin": target.engine.url},
+        {"Cookie": f"borealis_session_{target.engine.port}={device.access_token}", "Origin": target.engine.url},
+        {"Cookie": f"borealis_session_{target.engine.port}={device.refresh_token}", "Origin": target.engine.url},
         {"Authorization": f"Bearer bor_pat_{device.refresh_token}"},
     ]
     for headers in ways:

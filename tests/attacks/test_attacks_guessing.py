@@ -166,7 +166,10 @@ def test_rejects_guesses_at_socket_credentials(target: Target, kind: str) -> Non
         "device": lambda number: {"Authorization": f"Bearer a.b.{number}"},
         "personal": lambda number: {"Authorization": f"Bearer bor_pat_{number:043d}"},
         "owner": lambda number: {"Authorization": f"Bearer bor_owner_{number:043d}"},
-        "session": lambda number: {"Cookie": f"borealis_session={number:043d}", "Origin": target.engine.url},
+        "session": lambda number: {
+            "Cookie": f"borealis_session_{target.engine.port}={number:043d}",
+            "Origin": target.engine.url,
+        },
     }
     for number in range(34):
         with pytest.raises(Declined) as caught:

@@ -98,7 +98,7 @@ def test_rejects_every_route_to_who_has_no_credentials(target: Target, device: R
         {"Authorization": "Basic YWRhOmFkYQ=="},
         {"Authorization": "Bearer bor_pat_" + "A" * 43},
         {"Authorization": "Bearer bor_owner_" + "A" * 43},
-        {"Cookie": "borealis_session=" + "A" * 43, "Origin": target.engine.url},
+        {"Cookie": f"borealis_session_{target.engine.port}=" + "A" * 43, "Origin": target.engine.url},
         {"X-Forwarded-User": "ada", "X-Remote-User": "ada", "X-Borealis-Agent-Context": "SYSTEM"},
         *({"Authorization": f"Bearer {token}"} for token in forged_tokens(device)[:3]),
     ]

@@ -104,7 +104,7 @@ def test_rejects_set_up_again_by_every_spelling_of_its_address(target: Target, i
         stranger = target.stranger()
         for method in ("POST", "GET", "PUT"):
             answer = stranger.raw(request(method, path, intruder))
-            assert b"borealis_session=" not in answer.data, f"{method} {path}"
+            assert b"borealis_session_" not in answer.data, f"{method} {path}"
             if method == "POST":
                 assert answer.status in {0, 400, 404, 405, 409}, f"{path}: {answer.status}"
     assert_still_one(target)
@@ -130,7 +130,7 @@ def test_rejects_set_up_again_by_header_method_and_framing(target: Target, intru
     ]
     for attempt in attempts:
         answer = target.stranger().raw(attempt, seconds=5)
-        assert b"borealis_session=" not in answer.data, attempt[:200]
+        assert b"borealis_session_" not in answer.data, attempt[:200]
         assert b'"status":"ok","username"' not in answer.data.replace(b" ", b""), attempt[:200]
     assert_still_one(target)
 

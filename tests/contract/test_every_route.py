@@ -96,7 +96,7 @@ async def test_a_handler_is_given_only_whom_its_rule_lets_in(rest: Rest) -> None
 async def test_rejects_nobody_on_every_route_that_is_not_public(rest: Rest) -> None:
     strangers = [
         rest.nobody,
-        Caller(rest, {"Cookie": "borealis_session=guess"}),
+        Caller(rest, {"Cookie": "borealis_session_5000=guess"}),
         Caller(rest, {"Authorization": "Bearer guess"}),
         Caller(rest, {"Authorization": "Bearer bor_pat_guess"}),
         Caller(rest, {"Authorization": "Bearer bor_owner_guess"}, "127.0.0.1"),

@@ -148,7 +148,7 @@ class Rest:
 
     def signed_in(self, session: NewSession, *, peer: str = PEER) -> Caller:
         """A browser on our own page with this session."""
-        headers = {"Cookie": f"borealis_session={session.token}", "Origin": URL, "X-Borealis-CSRF": session.csrf}
+        headers = {"Cookie": f"borealis_session_5000={session.token}", "Origin": URL, "X-Borealis-CSRF": session.csrf}
         return Caller(self, headers, peer)
 
     def owner(self) -> Caller:

@@ -288,7 +288,7 @@ class World:
 
     def cookie(self, token: str = "s1", **other: str) -> dict[str, str]:
         """Headers of a browser on our own page."""
-        return {"Cookie": f"borealis_session={token}", "Origin": f"https://127.0.0.1:{self.port}", **other}
+        return {"Cookie": f"borealis_session_443={token}", "Origin": f"https://127.0.0.1:{self.port}", **other}
 
     async def operator(self, token: str = "s1") -> socketio.AsyncClient:
         """A connected operator with a session cookie."""

@@ -72,8 +72,8 @@ class AgentConfig:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def number_setting(data: Mapping[str, Any], name: str, *, otherwise: float, least: float) -> float:
-    """A number of the settings, from ``least`` to a day of seconds; ``otherwise`` where there is none.
+def number_setting(data: Mapping[str, Any], name: str, *, otherwise: float, least: float, most: float = _MOST) -> float:
+    """A number of the settings, from ``least`` to ``most``, a day of seconds; ``otherwise`` where there is none.
 
     People write these files: a number beyond the bounds counts as the bound, and what is no number as nothing.
     """
@@ -84,7 +84,7 @@ def number_setting(data: Mapping[str, Any], name: str, *, otherwise: float, leas
         or (isinstance(value, float) and math.isnan(value))
     ):
         return otherwise
-    return float(max(least, min(value, _MOST)))
+    return float(max(least, min(value, most)))
 
 
 def read_object(path: Path, *, clock: Clock) -> dict[str, Any] | None:

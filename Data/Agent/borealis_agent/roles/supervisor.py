@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 
+from borealis_agent.core.config import number_setting
 from borealis_agent.core.log import service_log
 from borealis_agent.core.paths import AgentPaths
 from borealis_agent.role_api import (
@@ -37,6 +38,8 @@ from borealis_wire.events import CONTEXT_HEADER_VALUES, SERVICE_MODES, RunContex
 HOOK_SECONDS: Final = 30.0
 PATIENCE: Final = "role_patience_seconds"
 """Setting of the agent: how long a role may hold up everything else, 10 s unless it says another."""
+LEAST_PATIENCE: Final = 0.05
+MOST_PATIENCE: Final = 300.0
 STOP_SECONDS: Final = 5.0
 
 Result = TypeVar("Result")
@@ -87,7 +90,9 @@ class RoleSupervisor:
 
     def __init__(self, world: RoleWorld) -> None:
         self._world = world
-        self._patience = _patience(world.config.data.get(PATIENCE))
+        self._patience = number_setting(
+            world.config.data, PATIENCE, otherwise=BLOCK_SECONDS, least=LEAST_PATIENCE, most=MOST_PATIENCE
+        )
         self.health = HealthBoard(seconds=self._patience)
         self._listeners = Listeners(self.health, seconds=self._patience)
         self._roles: dict[str, _Role] = {}
@@ -315,12 +320,6 @@ def trusted_owners() -> frozenset[int]:
     if sys.platform == "win32":
         return frozenset()
     return frozenset({0, os.geteuid(), Path(__file__).stat().st_uid})
-
-
-def _patience(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0.05 <= value <= 300:
-        return float(value)
-    return BLOCK_SECONDS
 
 
 def _file_name(name: str) -> str:

@@ -141,7 +141,7 @@ async def login(
     outcome = await services.operators.sign_in.login(data.username, password, peer=peer, user_agent=user_agent(request))
     if isinstance(outcome, SecondFactorNeeded):
         return Response(MfaWanted(pending_token=outcome.pending_token, username=outcome.username))
-    return session_opened(outcome)  # type: ignore[return-value]  # Response is invariant; the body is one of the two
+    return session_opened(outcome, services.settings.session_cookie)  # type: ignore[return-value]  # Response is invariant; the body is one of the two
 
 
 @post("/api/auth/mfa/verify", opt=_PUBLIC_LOGIN, status_code=200, responses=errors(401, 429), tags=["auth"])
@@ -152,14 +152,14 @@ async def mfa_verify(
     session = await services.operators.sign_in.verify_second_factor(
         data.pending_token, data.code, peer=peer, user_agent=user_agent(request)
     )
-    return session_opened(session)
+    return session_opened(session, services.settings.session_cookie)
 
 
 @post("/api/auth/logout", opt=operator(Permission.SELF), status_code=200, tags=["auth"])
 async def logout(services: Services, principal: Principal, peer: str) -> Response[OkAnswer]:
     """End the session that asks, and make the browser forget its cookie."""
     await services.operators.sessions.logout(principal, peer=peer)
-    return Response(OkAnswer(), cookies=[make_session_cookie("", 0)])
+    return Response(OkAnswer(), cookies=[make_session_cookie(services.settings.session_cookie, "", 0)])
 
 
 @get("/api/auth/me", opt=operator(Permission.SELF), tags=["auth"])

@@ -20,7 +20,6 @@ from borealis_engine.api.services import Services
 from borealis_engine.core.errors import Forbidden, Invalid, Unauthenticated
 from borealis_engine.core.rate_limit import SlidingWindow
 from borealis_engine.enrolment.standing import require_standing
-from borealis_engine.operators.models import SESSION_COOKIE
 from borealis_engine.operators.permissions import Principal
 from borealis_wire.limits import MAX_REST_BODY_BYTES
 
@@ -113,7 +112,7 @@ class Doorkeeper:
             principal = await operators.authenticate_bearer(token, peer=peer, direct=direct)
             csrf = ""
         else:
-            cookie = session_cookie(headers)
+            cookie = session_cookie(headers, self._services.settings.session_cookie)
             if cookie is None:
                 raise Unauthenticated("unauthorized", "Sign in first, or send a personal token as Authorization.")
             signed_in = await operators.authenticate_session(cookie)
@@ -155,14 +154,14 @@ class PlainPaths:
         await self.app(scope, receive, send)
 
 
-def session_cookie(headers: Headers) -> str | None:
+def session_cookie(headers: Headers, wanted: str) -> str | None:
     """The session token of the Cookie header; None if absent, or there twice (then nobody knows whose it is)."""
     found = [
         value.strip()
         for header in headers.getall("cookie", [])
         for part in header.split(";")
         for name, _, value in [part.partition("=")]
-        if name.strip() == SESSION_COOKIE
+        if name.strip() == wanted
     ]
     return found[0] if len(found) == 1 and found[0] else None
 

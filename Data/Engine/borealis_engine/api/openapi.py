@@ -18,7 +18,7 @@ from litestar.routes import HTTPRoute
 from borealis_engine.api.access import ANSWER_OPT_KEY, OPT_KEY, Access, public
 from borealis_engine.api.errors import ErrorBody, describe
 from borealis_engine.api.request_checks import CSRF_HEADER, SAFE_METHODS
-from borealis_engine.operators.models import SESSION_COOKIE
+from borealis_engine.core.settings import DEFAULT_PORT, SESSION_COOKIE
 
 API_VERSION: Final = "1.0"
 _SECURITY_SCHEMES: Final = {
@@ -31,8 +31,9 @@ _SECURITY_SCHEMES: Final = {
     "operatorSession": {
         "type": "apiKey",
         "in": "cookie",
-        "name": SESSION_COOKIE,
-        "description": "Set by POST /api/auth/login. Unsafe methods also need a same-origin Origin and "
+        "name": f"{SESSION_COOKIE}_{DEFAULT_PORT}",
+        "description": "Set by POST /api/auth/login; the number in its name is the port of the Engine's address. "
+        "Unsafe methods also need a same-origin Origin and "
         "X-Borealis-CSRF with the csrf value of GET /api/auth/me.",
     },
     "operatorToken": {

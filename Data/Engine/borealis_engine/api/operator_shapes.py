@@ -11,7 +11,7 @@ from litestar.datastructures import Cookie
 
 from borealis_engine.core.errors import Invalid
 from borealis_engine.operators.accounts import USERNAME_PATTERN
-from borealis_engine.operators.models import OWNER_NAME, SESSION_COOKIE, Account, NewSession
+from borealis_engine.operators.models import OWNER_NAME, Account, NewSession
 from borealis_engine.operators.passwords import MAX_LENGTH, MIN_LENGTH
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
 
@@ -108,17 +108,15 @@ def identity_fields(principal: Principal, account: Account | None, csrf: str) ->
     }
 
 
-def session_opened(session: NewSession) -> Response[SignedInAnswer]:
-    """The answer to a sign-in: who it is, and the cookie that scripts cannot read."""
+def session_opened(session: NewSession, cookie: str) -> Response[SignedInAnswer]:
+    """The answer to a sign-in: who it is, and the cookie, by its name, that scripts cannot read."""
     body = SignedInAnswer(**identity_fields(session.principal, session.account, session.csrf))
-    return Response(body, cookies=[make_session_cookie(session.token, session.max_age)])
+    return Response(body, cookies=[make_session_cookie(cookie, session.token, session.max_age)])
 
 
-def make_session_cookie(token: str, max_age: int) -> Cookie:
+def make_session_cookie(name: str, token: str, max_age: int) -> Cookie:
     """The session cookie; an empty token with age 0 makes the browser forget it."""
-    return Cookie(
-        key=SESSION_COOKIE, value=token, max_age=max_age, path="/", secure=True, httponly=True, samesite="strict"
-    )
+    return Cookie(key=name, value=token, max_age=max_age, path="/", secure=True, httponly=True, samesite="strict")
 
 
 def user_agent(request: Request[Any, Any, Any]) -> str:

@@ -122,7 +122,7 @@ async def passkey_login_verify(
 ) -> Response[SignedInAnswer]:
     """Sign in with a passkey; it stands for password and second factor, because it has verified its holder."""
     session = await services.operators.passkeys.login(data.credential, peer=peer, user_agent=user_agent(request))
-    return session_opened(session)
+    return session_opened(session, services.settings.session_cookie)
 
 
 @patch("/api/auth/passkeys/{passkey_id:str}", opt=_SELF, responses=errors(404), tags=["auth"])

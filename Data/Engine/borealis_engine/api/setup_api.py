@@ -68,7 +68,7 @@ async def complete_setup(
         peer=peer,
         user_agent=user_agent(request),
     )
-    return session_opened(session)
+    return session_opened(session, services.settings.session_cookie)
 
 
 HANDLERS: list[HTTPRouteHandler] = [setup_state, complete_setup]

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from borealis_engine.core.errors import Fatal
 from borealis_engine.core.paths import EnginePaths
 
 DEFAULT_PORT = 5000
+HTTPS_PORT: Final = 443
+SESSION_COOKIE: Final = "borealis_session"
+"""The beginning of the cookie's name; :attr:`EngineSettings.session_cookie` is the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,18 @@ class EngineSettings:
     def url(self) -> str:
         """How people and agents reach the Engine."""
         return self.public_url or f"https://localhost:{self.port}"
+
+    @property
+    def session_cookie(self) -> str:
+        """What the cookie of a signed-in operator is called.
+
+        Cookies know nothing of ports (RFC 6265, 8.5): two Engines on one host would sign each other's operators out.
+        """
+        try:
+            port = urlsplit(self.url).port or HTTPS_PORT
+        except ValueError:  # the address was written by a person
+            port = self.port
+        return f"{SESSION_COOKIE}_{port}"
 
     def in_force(self) -> dict[str, str]:
         """What was set or assumed, by the name that sets it; empty where nothing is. Nothing in it is a secret.

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from borealis_engine.core.callers import is_loopback, peer_address
 from borealis_engine.core.errors import Forbidden
-from borealis_engine.operators.models import SESSION_COOKIE
 from borealis_wire.events import CONTEXT_HEADER_VALUES, HEADER_CONTEXT, RunContext
 
 SOCKET_PATHS: Final = frozenset({"/socket.io", "/socket.io/"})
@@ -32,7 +31,7 @@ class Knock:
     context: str | None = None
 
 
-def read_knock(scope: Mapping[str, Any], trusted_proxies: Iterable[str]) -> Knock:
+def read_knock(scope: Mapping[str, Any], trusted_proxies: Iterable[str], session_cookie: str) -> Knock:
     """Take what matters from an ASGI scope.
 
     A header that may be there once and is there twice counts as absent: nobody knows whose the other one is.
@@ -47,7 +46,7 @@ def read_knock(scope: Mapping[str, Any], trusted_proxies: Iterable[str]) -> Knoc
         direct=is_loopback(socket_peer) and not _PROXY_HEADERS & headers.keys(),
         host=_single(headers, "host") or "",
         bearer=_bearer(_single(headers, "authorization")),
-        session=_cookie(headers.get("cookie", [])),
+        session=_cookie(headers.get("cookie", []), session_cookie),
         origin=_joined(headers, "origin"),
         fetch_site=_joined(headers, "sec-fetch-site"),
         context=_joined(headers, HEADER_CONTEXT.lower()),
@@ -79,12 +78,12 @@ def _bearer(value: str | None) -> str | None:
     return value[len(_BEARER) :].strip() or None
 
 
-def _cookie(values: Iterable[str]) -> str | None:
+def _cookie(values: Iterable[str], wanted: str) -> str | None:
     found = [
         value.strip()
         for header in values
         for part in header.split(";")
         for name, _, value in [part.partition("=")]
-        if name.strip() == SESSION_COOKIE
+        if name.strip() == wanted
     ]
     return found[0] if len(found) == 1 and found[0] else None

@@ -117,7 +117,9 @@ class Gateway:
             if self._tasks is None:
                 raise Unavailable("starting", "The Engine is starting or ending. Try again shortly.")
             generation = self._hall.generation
-            identity = await self._admission.admit(read_knock(scope, self._settings.trusted_proxies))
+            identity = await self._admission.admit(
+                read_knock(scope, self._settings.trusted_proxies, self._settings.session_cookie)
+            )
         except RateLimited as error:
             await self._refusals.reject(scope, send, error.status, error.code, error.detail)
         except EngineError as error:

@@ -5,7 +5,6 @@ from typing import Final
 
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
 
-SESSION_COOKIE: Final = "borealis_session"
 TOKEN_PREFIX: Final = "bor_pat_"
 OWNER_PREFIX: Final = "bor_owner_"
 OWNER_NAME: Final = "owner"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.fake_clock import FakeClock
 
-from borealis_agent.core.config import MAX_CONFIG_BYTES, AgentConfig
+from borealis_agent.core.config import MAX_CONFIG_BYTES, AgentConfig, number_setting
 from borealis_agent.core.errors import Fatal
 from borealis_agent.core.ownership import require_own, require_private
 from borealis_agent.role_api import ConfigPort
@@ -86,3 +86,10 @@ class TestOwnership:
         require_private(path)
         assert path.stat().st_mode & 0o777 == 0o600
         require_private(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("written", "counts"), [(0, 0.05), (-1, 0.05), (1e9, 300.0), (3, 3.0), ("3", 10.0), (True, 10.0), (None, 10.0)]
+)
+def test_a_number_beyond_its_bounds_counts_as_the_bound(written: object, counts: float) -> None:
+    assert number_setting({"n": written}, "n", otherwise=10.0, least=0.05, most=300.0) == counts

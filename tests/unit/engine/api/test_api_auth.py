@@ -12,7 +12,7 @@ async def login(rest: Rest, username: str = "ada", password: str = PASSWORD, **m
 
 
 def session_of(answer: Answer) -> str:
-    return (answer.header("set-cookie") or "").partition("borealis_session=")[2].partition(";")[0]
+    return (answer.header("set-cookie") or "").partition("borealis_session_5000=")[2].partition(";")[0]
 
 
 async def test_signing_in_gives_a_cookie_that_scripts_and_other_sites_cannot_use(rest: Rest) -> None:

@@ -121,12 +121,12 @@ async def test_programs_need_neither_origin_nor_csrf(rest: Rest) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        [("cookie", "borealis_session={token}; borealis_session={token}")],
-        [("cookie", "borealis_session={token}"), ("cookie", "borealis_session=other")],
-        [("cookie", "borealis_session=")],
+        [("cookie", "borealis_session_5000={token}; borealis_session_5000={token}")],
+        [("cookie", "borealis_session_5000={token}"), ("cookie", "borealis_session_5000=other")],
+        [("cookie", "borealis_session_5000=")],
         [("cookie", "BOREALIS_SESSION={token}")],
-        [("cookie", "x=borealis_session={token}")],
-        [("cookie", 'borealis_session="{token}"')],
+        [("cookie", "x=borealis_session_5000={token}")],
+        [("cookie", 'borealis_session_5000="{token}"')],
         [("authorization", "Bearer {token}")],
         [("authorization", "Bearer")],
         [("authorization", "Bearer  ")],
@@ -141,7 +141,7 @@ async def test_rejects_session_tokens_anywhere_but_in_their_cookie(rest: Rest, h
     answer = await rest.call("GET", "/api/auth/me", headers=filled)
     assert (answer.status, answer.code) == (401, "unauthorized")
     assert answer.header("www-authenticate") == "Bearer"
-    assert (await rest.call("GET", f"/api/auth/me?borealis_session={token}&token={token}")).status == 401
+    assert (await rest.call("GET", f"/api/auth/me?borealis_session_5000={token}&token={token}")).status == 401
 
 
 async def test_rejects_two_tokens_in_one_request(rest: Rest) -> None:

@@ -17,8 +17,8 @@ async def test_set_up_signs_in_with_cookie_and_body(rest: Rest) -> None:
     assert (body["role"], body["sites"], body["via"]) == ("Admin", None, "session")
     cookie = answer.header("set-cookie") or ""
     assert token not in cookie + answer.body.decode()
-    value = cookie.partition("borealis_session=")[2].partition(";")[0]
-    me = await rest.nobody.get("/api/auth/me", headers={"Cookie": f"borealis_session={value}"})
+    value = cookie.partition("borealis_session_5000=")[2].partition(";")[0]
+    me = await rest.nobody.get("/api/auth/me", headers={"Cookie": f"borealis_session_5000={value}"})
     assert me.json()["csrf"] == body["csrf"]
     assert value not in answer.body.decode(), "the session is in the cookie alone"
     assert (await rest.nobody.get("/api/setup")).json() == {"needed": False}

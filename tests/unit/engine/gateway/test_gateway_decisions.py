@@ -28,7 +28,7 @@ HERE = DeviceIdentity(GUID, RunContext.SYSTEM, "ab" * 32, 1, "192.0.2.7")
 
 def knock(*headers: tuple[str, str], client: str = "192.0.2.7", proxies: tuple[str, ...] = ()) -> Any:
     scope = {"headers": [(name.encode(), value.encode()) for name, value in headers], "client": (client, 1)}
-    return read_knock(scope, proxies)
+    return read_knock(scope, proxies, "borealis_session")
 
 
 def test_a_handshake_is_read() -> None:

@@ -77,7 +77,7 @@ async def test_rejects_a_cross_site_origin(world: World) -> None:
 
 async def test_rejects_a_session_cookie_without_origin(world: World) -> None:
     world.sign_in()
-    assert await refused_with(world, {"Cookie": "borealis_session=s1"}) == "cross_site"
+    assert await refused_with(world, {"Cookie": "borealis_session_443=s1"}) == "cross_site"
 
 
 async def test_rejects_a_foreign_page_with_a_device_token(world: World) -> None:
@@ -92,7 +92,7 @@ async def test_rejects_an_unknown_session(world: World) -> None:
 async def test_rejects_two_session_cookies(world: World) -> None:
     world.sign_in("s1")
     world.sign_in("s2")
-    headers = world.cookie(Cookie="borealis_session=s1; borealis_session=s2")
+    headers = world.cookie(Cookie="borealis_session_443=s1; borealis_session_443=s2")
     url = f"{world.url}/socket.io/?EIO=4&transport=websocket"
     async with aiohttp.ClientSession() as http, http.ws_connect(url, headers=headers) as socket:
         await socket.receive()

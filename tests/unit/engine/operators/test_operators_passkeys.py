@@ -73,7 +73,7 @@ async def test_a_passkey_signs_in_without_name_password_or_code(rest: Rest, ada:
     assert (body["status"], body["username"], body["role"]) == ("ok", "bob", "Viewer")
     cookie = answer.header("set-cookie") or ""
     assert "HttpOnly" in cookie
-    assert "borealis_session=" in cookie
+    assert "borealis_session_5000=" in cookie
     (row,) = (await rest.signed_in(session).get(BASE)).json()["passkeys"]
     assert row["last_used_at"] is not None
     entry = (await rest.people.entries("session.open"))[0]
