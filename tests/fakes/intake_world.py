@@ -126,6 +126,7 @@ class IntakeWorld:
         max_runs: int = 8,
         clock: FakeClock | None = None,
         claim: Any = None,
+        updater: Callable[[], Any] = lambda: None,
     ) -> None:
         self.clock = clock or FakeClock()
         self.trust, self.door, self.http, self.script = FakeTrust(), FakeDoor(), FakeHttp(), Script()
@@ -147,6 +148,7 @@ class IntakeWorld:
             clock=self.clock,
             max_runs=max_runs,
             claim=claim,
+            updater=updater,
         )
 
     async def __aenter__(self) -> Self:
