@@ -8,17 +8,20 @@ import json
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.programs.programs import REPOSITORY, EngineProgram, base_environment, wait_for
-from tests.programs.toy import processes_with
+from tests.programs.programs import REPOSITORY, EngineProgram, base_environment, wait_for, wait_run
+from tests.programs.toy import kill, processes_with
 
+from borealis_base.trial import Update, read_update
+from borealis_bootstrap.environments import ensure_environment
 from borealis_bootstrap.layout import Runtime, layout_from
 from borealis_bootstrap.package import put_package
-from borealis_bootstrap.staging import version_of
+from borealis_bootstrap.staging import environment_shelf, version_of
 from borealis_bootstrap.supervision import Supervision
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -42,7 +45,7 @@ class Fleet:
             shutil.copytree(source, self.checkout / "Data" / name, ignore=shutil.ignore_patterns("__pycache__"))
         (self.checkout / "requirements").mkdir()
         for name in ("agent.txt", "ansible.txt"):
-            shutil.copy(REPOSITORY / "requirements" / name, self.checkout / "requirements")
+            (self.checkout / "requirements" / name).write_text("# what is needed was lent by the tests\n")
         shutil.copy(REPOSITORY / "Borealis.sh", self.checkout)
         self.engine = EngineProgram(folder / "engine")
         self.root = folder / "a machine"
@@ -64,8 +67,20 @@ class Fleet:
         """The agent's process now."""
         return self.agent.state().pid or 0
 
+    def lend_packages(self) -> None:
+        """Make the environment before the bootstrap does, with the tests' packages: those of its own take 20 s."""
+        agent = layout_from(self.environ, checkout=self.checkout, here=Path("/")).agent
+        agent.logs.mkdir(parents=True)
+        shelf = environment_shelf(agent)
+        options = {"log": agent.install_log, "cache": self.root / "cache", "environ": self.environ, "optimised": True}
+        key = ensure_environment(shelf, agent.requirements, **options)  # type: ignore[arg-type]
+        lent = Path(sysconfig.get_paths()["purelib"])
+        home = next((shelf.path(key) / "lib").glob("python*/site-packages"))
+        (home / "lent.pth").write_text(f"{lent}\n")
+
     def start(self) -> None:
         """Bring both up, and admit the machine."""
+        self.lend_packages()
         self.engine.start()
         token = self.engine.enrolment_token()
         done = subprocess.run(
@@ -154,6 +169,11 @@ def prepend(name: str, text: str) -> Callable[[Path], None]:
     return change
 
 
+def needs_more(tree: Path) -> None:
+    """A change of what is needed: an environment of its own is made first, which has none of the tests' packages."""
+    (tree / "requirements" / "agent.txt").write_text("# something else\n")
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """An enrolled machine, online."""
@@ -185,9 +205,10 @@ def test_an_agent_becomes_another_build_and_stays_the_same_device(fleet: Fleet) 
     [
         (prepend("agent.py", CRASH), "ended 3 times"),
         (append("borealis_agent/app/__init__.py", DEAF), "did not reach the Engine within 8 s"),
+        (needs_more, "ended 3 times"),
         (append("Roles/role_ScriptExec_SYSTEM.py", "1 / 0\n"), "Roles that worked before do not any more"),
     ],
-    ids=["crashes", "cannot connect", "breaks a role"],
+    ids=["crashes", "cannot connect", "needs packages that its environment lacks", "breaks a role"],
 )
 def test_survives_a_build_that_does_not_come_up(fleet: Fleet, change: Callable[[Path], None], reason: str) -> None:
     known = fleet.device()["agent_build_id"]
@@ -199,3 +220,55 @@ def test_survives_a_build_that_does_not_come_up(fleet: Fleet, change: Callable[[
     wait_for("the device online", fleet.online)
     assert not processes_with(f"/Code/{build}/")
     assert not (fleet.root / "Agent" / "Run" / "update.json").exists()
+
+
+def test_survives_kill_9_of_the_old_version_while_it_prepares_and_of_the_new_one_on_trial(fleet: Fleet) -> None:
+    known = fleet.device()["agent_build_id"]
+    path = fleet.root / "Agent" / "Run" / "update.json"
+
+    def update_in(state: str) -> Update | None:
+        found = read_update(path)
+        return found if found is not None and found.state == state else None
+
+    build = fleet.publish(append("role_manager.py", "# once more\n"))
+    rollout = fleet.update()
+    wait_for("the order", lambda: update_in("preparing"))
+    kill(fleet.pid)
+    outcome = fleet.outcome(rollout)
+    assert outcome["state"] == "failed"
+    assert "ended while it prepared" in outcome["reason"]
+    assert fleet.device()["agent_build_id"] == known
+
+    rollout = fleet.update()
+    wait_for("the trial", lambda: update_in("trial"))
+    old = fleet.pid
+    wait_for("the new version", lambda: update_in("trial") and fleet.pid not in {0, old})
+    kill(fleet.pid)
+    assert fleet.outcome(rollout)["state"] == "installed"
+    wait_for("the new build", lambda: fleet.device()["agent_build_id"] == build)
+    wait_for("the device online", fleet.online)
+
+
+def test_a_script_under_way_is_finished_before_the_agent_is_replaced(fleet: Fleet, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    with fleet.engine.owner() as client:
+        body = {
+            "script_content": f"until [ -e {go} ]; do sleep 0.1; done; echo done",
+            "script_type": "bash",
+            "all": True,
+        }
+        run_id = client.post("/api/scripts/quick_run", json=body).json()["results"][0]["run_id"]
+        wait_for("the run", lambda: client.get(f"/api/runs/{run_id}").json()["status"] == "Running")
+        build = fleet.publish(append("role_manager.py", "# and again\n"))
+        rollout = fleet.update()
+
+        def waits() -> bool:
+            (update,) = client.get(f"/api/updates/{rollout}").json()["updates"]
+            return bool(update["state"] == "waiting")
+
+        wait_for("the update to wait", waits)
+        go.touch()
+        run = wait_run(client, run_id)
+    assert (run["status"], run["stdout"]) == ("Success", "done\n")
+    assert fleet.outcome(rollout)["state"] == "installed"
+    wait_for("the new build", lambda: fleet.device()["agent_build_id"] == build)
