@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,3 +205,28 @@ def test_what_runs_is_noted_where_up_looks_for_it(runtime: Runtime) -> None:
         "url": "https://e",
         "port": 0,
     }
+
+
+@pytest.mark.slow
+def test_where_a_pointer_is_no_link_a_file_beside_it_follows_it(runtime: Runtime, tmp_path: Path) -> None:
+    (runtime.code / "current").unlink()
+    (runtime.code / "current.version").write_text(NEW.version + "\n")
+    for part in ("Bootstrap", "Shared"):
+        (code_shelf(runtime).path(NEW.version) / part).symlink_to(REPOSITORY / "Data" / part)
+    begin.windows_entry(runtime)
+    command = [sys.executable, "-I", "-S", "-B", str(runtime.code / "begin.py"), str(runtime.folder), "--"]
+    assert subprocess.run([*command, str(tmp_path / "told")], check=False, timeout=20).returncode == 0
+    assert [one["version"] for one in told_in(tmp_path / "told")] == [NEW.version]
+
+
+@pytest.mark.slow
+def test_as_a_parent_it_gives_the_childs_status_and_ends_a_trial_in_time(runtime: Runtime) -> None:
+    path = begin.update_file(runtime)
+    assert begin._run_child([sys.executable, "-c", "raise SystemExit(4)"], os.environ, path, None) == 4
+    trial = replace(Update("r", "trial", OLD, NEW), starts=1, until=time.monotonic() + 0.2)
+    write_update(path, trial)
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert begin._run_child(sleeper, os.environ, path, trial) == -signal.SIGKILL
+    write_update(path, trial.ended("installed"))
+    proved = [sys.executable, "-c", "import time; time.sleep(1)"]
+    assert begin._run_child(proved, os.environ, path, trial) == 0

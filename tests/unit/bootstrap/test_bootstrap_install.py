@@ -5,11 +5,13 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from tests.programs.toy import Toy
 
 from borealis_bootstrap import install as installing
+from borealis_bootstrap import windows_tasks
 from borealis_bootstrap.arguments import parse
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.progress import Progress
@@ -62,3 +64,27 @@ def test_both_services_start_what_is_there_and_uninstall_takes_them_away(shared_
 def test_rejects_an_agent_without_invitation(shared_toy: Toy, systemd: Systemd) -> None:
     with pytest.raises(CannotGoOn, match="--enrollment-code TOKEN"):
         install(shared_toy, systemd, "agent")
+
+
+def test_on_windows_both_tasks_start_what_is_there_and_the_system_one_follows_updates(
+    shared_toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks: dict[str, ElementTree.Element] = {}
+
+    def register(name: str, xml: str, _folder: Path) -> None:
+        tasks[name] = ElementTree.fromstring(xml.partition("\n")[2])
+
+    monkeypatch.setattr(windows_tasks, "register", register)
+    command = parse(["agent", "--enrollment-code", TOKEN])
+    layout = shared_toy.layout
+    assert installing.install_agent_on_windows(layout, Progress(quiet=True), shared_toy.environ, command) == 0
+    assert list(tasks) == [windows_tasks.SYSTEM_TASK, windows_tasks.USER_TASK]
+    for task in tasks.values():
+        (python,) = [found.text for found in task.iter() if found.tag.endswith("}Command")]
+        (arguments,) = [found.text for found in task.iter() if found.tag.endswith("}Arguments")]
+        assert python is not None and Path(python).is_file()
+        assert arguments is not None and TOKEN not in arguments
+    system, user = ("".join(task.itertext()) for task in tasks.values())
+    assert "begin.py" in system and "--system-service" in system
+    assert "begin.py" not in user and "--config user" in user
+    assert (layout.agent.code / "begin.py").is_file()

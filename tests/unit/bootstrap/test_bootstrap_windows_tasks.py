@@ -64,3 +64,16 @@ def test_a_missing_right_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CannotGoOn, match=r"Access is denied.*Administrator"):
         register(USER_TASK, xml(system=False), tmp_path, run)
     assert remove(run) == []
+
+
+def test_uninstalling_ends_and_deletes_both_tasks_and_those_of_earlier_versions() -> None:
+    told: list[list[str]] = []
+
+    def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        told.append(list(command[1:4]))
+        there = command[3] in {SYSTEM_TASK, USER_TASK}
+        return subprocess.CompletedProcess(list(command), 0 if there else 1, "", "")
+
+    assert remove(run) == [SYSTEM_TASK, USER_TASK]
+    for name in (SYSTEM_TASK, USER_TASK, "Borealis Agent - Supervisor", "Borealis Agent - Watchdog"):
+        assert told.index(["/End", "/TN", name]) < told.index(["/Delete", "/TN", name])

@@ -191,6 +191,8 @@ def test_every_refusal_that_a_message_can_earn_has_a_vector() -> None:
         RefusalCode.INTERPRETER_MISSING,
         RefusalCode.BUSY,
         RefusalCode.HOST_KEY_CHANGED,
+        RefusalCode.OLDER_RELEASE,
+        RefusalCode.NOT_UPDATABLE,
     }
     assert {case["code"] for case in ORDERS["refused"]} == set(RefusalCode) - by_itself
     names = [case["name"] for case in (*ORDERS["accepted"], *ORDERS["refused"])]

@@ -206,7 +206,7 @@ async def test_rejects_a_viewer_and_shows_them_what_goes_on(world: World) -> Non
 async def test_rejects_devices_rollouts_and_names_out_of_sight(world: World) -> None:
     north, south = [await world.rest.people.add_site(name) for name in ("north", "south")]
     mine, theirs = await world.add("mine", site_id=north, here=False), await world.add("theirs", site_id=south)
-    olga = await world.rest.person("olga", OperatorRole.OPERATOR, sites=[north])
+    olga = await world.rest.person("olga", OperatorRole.OPERATOR, sites=frozenset({north}))
     for body in ({"guids": [theirs.guid]}, {"hostnames": ["theirs"]}, {"site_ids": [south]}):
         assert (await olga.post("/api/updates", body)).status == 404
     others = await world.begin(all=False, guids=[theirs.guid])
