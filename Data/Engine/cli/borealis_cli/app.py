@@ -8,9 +8,11 @@ import typer
 from typer.main import get_command
 
 from borealis_cli import (
+    credential_commands,
     desktop_commands,
     device_commands,
     enrolment_commands,
+    machine_commands,
     macro_commands,
     people_commands,
     run_commands,
@@ -88,6 +90,8 @@ def build() -> typer.Typer:
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(desktop_commands.rdp, name="rdp", rich_help_panel=_DEVICES)
     app.add_typer(macro_commands.macro, name="macro", rich_help_panel=_DEVICES)
+    app.add_typer(machine_commands.machines, name="machines", rich_help_panel=_DEVICES)
+    app.add_typer(credential_commands.credentials, name="credentials", rich_help_panel=_DEVICES)
     app.add_typer(enrolment_commands.codes, name="codes", rich_help_panel=_ENROLMENT)
     app.add_typer(site_commands.sites, name="sites", rich_help_panel=_PEOPLE)
     app.add_typer(people_commands.users, name="users", rich_help_panel=_PEOPLE)

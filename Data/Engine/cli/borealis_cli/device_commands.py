@@ -162,6 +162,8 @@ def _state(device: dict[str, Any], now: float) -> str:
     presence = device["presence"]
     if device["status"] != "active":
         return str(device["status"])
+    if not device["has_agent"]:
+        return "no agent"
     if presence["online"]:
         return "online" if presence["contexts"] else "online, no session"
     return f"offline, seen {ago(presence['last_seen'], now)}"

@@ -29,6 +29,20 @@ def find_device(client: EngineClient, name: str) -> dict[str, Any]:
     return found[0]
 
 
+def find_credential(client: EngineClient, name: str) -> dict[str, Any]:
+    """The stored credential of that name or id.
+
+    Raises:
+        CliError: there is none.
+    """
+    wanted = name.strip().casefold()
+    for one in client.get("/api/credentials")["credentials"]:
+        if str(one["name"]).casefold() == wanted or str(one["id"]) == wanted:
+            found: dict[str, Any] = one
+            return found
+    raise CliError(f"There is no credential {clean(name)!r}, or you may not use it. List them: borealis credentials")
+
+
 def find_site(client: EngineClient, name: str) -> dict[str, Any]:
     """The site of that name or id.
 

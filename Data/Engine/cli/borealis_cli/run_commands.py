@@ -8,7 +8,7 @@ import typer
 from borealis_cli.client import EngineClient, segment
 from borealis_cli.errors import FAILED, USAGE, CliError
 from borealis_cli.follow import Printer, follow_all, wait_for_all
-from borealis_cli.lookups import find_device
+from borealis_cli.lookups import find_credential, find_device
 from borealis_cli.options import Json, engine, print_json, surroundings
 from borealis_cli.run_request import (
     TYPES,
@@ -67,6 +67,12 @@ def run(
     vault_password_file: Annotated[
         Path | None, typer.Option("--vault-password-file", help="Playbooks: its first line is the vault password.")
     ] = None,
+    credential: Annotated[
+        str, typer.Option("--credential", help="Playbooks on machines without an agent: this one (name or id).")
+    ] = "",
+    connection: Annotated[
+        str, typer.Option("--connection", help="Playbooks: only if reached so: local, ssh, winrm or psrp.")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, with live output.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -98,6 +104,10 @@ def run(
         around.stdin,
     )
     with engine(ctx) as client:
+        if credential:
+            body["credential_id"] = find_credential(client, credential)["id"]
+        if connection:
+            body["connection"] = connection
         started = client.post("/api/scripts/quick_run", body)
         if not wait:
             _show_started(around, started, as_json)
