@@ -1474,6 +1474,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/macros": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * StartMacro
+         * @description Start a macro in the signed-in user's session. It is a run: see it, and end it (``cancel``), like any other.
+         *
+         *     Access: an operator with the permission `runs.start`.
+         */
+        post: operations["start_macro"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/overview": {
         parameters: {
             query?: never;
@@ -1556,6 +1578,28 @@ export interface paths {
          *     Access: an operator with the permission `runs.start`.
          */
         post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{run_id}/macro": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ChangeMacro
+         * @description Change a macro while it runs, or trigger it. A run of its own tells whether the device did.
+         *
+         *     Access: an operator with the permission `runs.start`.
+         */
+        post: operations["change_macro"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3333,6 +3377,81 @@ export interface components {
             username: string;
         };
         /**
+         * MacroForm
+         * @description The settings of a macro, by upstream's names.
+         *
+         *     ``window_handle`` (a window's number, from the list of windows) or ``window_title`` (part of the title of one
+         *     window); neither: whatever has the focus. ``key``: one character, or a name such as ``Enter`` or ``Ctrl+F5``. Waits
+         *     are of ``interval_ms``, or drawn from ``random_min`` to ``random_max`` (ms) where ``randomize_interval`` is set.
+         */
+        MacroForm: {
+            /** @default true */
+            active: boolean;
+            /** @default 1000 */
+            interval_ms: number;
+            /** @default  */
+            key: string;
+            macro_type: components["schemas"]["MacroType"];
+            /** @default Run Once */
+            operation_mode: components["schemas"]["OperationMode"];
+            /** @default 950 */
+            random_max: number;
+            /** @default 750 */
+            random_min: number;
+            /** @default false */
+            randomize_interval: boolean;
+            /** @default  */
+            text: string;
+            /** @default 0 */
+            trigger: number;
+            /** @default 0 */
+            window_handle: number;
+            /** @default  */
+            window_title: string;
+        };
+        /**
+         * MacroOrdered
+         * @description The order is on its way; how it goes is in the run.
+         */
+        MacroOrdered: {
+            job_id: string;
+            run: components["schemas"]["LaunchedRun"];
+        };
+        /**
+         * MacroPart
+         * @description Some of the settings of a macro: those that are to change.
+         */
+        MacroPart: {
+            active?: boolean;
+            interval_ms?: number;
+            key?: string;
+            macro_type?: components["schemas"]["MacroType"];
+            operation_mode?: components["schemas"]["OperationMode"];
+            random_max?: number;
+            random_min?: number;
+            randomize_interval?: boolean;
+            text?: string;
+            trigger?: number;
+            window_handle?: number;
+            window_title?: string;
+        };
+        /**
+         * MacroRequest
+         * @description A macro for one device. ``timeout_seconds``: it ends by itself after that.
+         */
+        MacroRequest: {
+            guid: string;
+            settings: components["schemas"]["MacroForm"];
+            /** @default 3600 */
+            timeout_seconds: number;
+        };
+        /**
+         * MacroType
+         * @description What is typed.
+         * @enum {unknown}
+         */
+        MacroType: "keypress" | "text";
+        /**
          * MappedSite
          * @description The site of one device.
          */
@@ -3481,6 +3600,12 @@ export interface components {
             /** @default ok */
             status: string;
         };
+        /**
+         * OperationMode
+         * @description When.
+         * @enum {unknown}
+         */
+        OperationMode: "Continuous" | "Run Once" | "Trigger-Continuous" | "Trigger-Once";
         /**
          * OperatorRole
          * @description What an operator is; each can be limited to sites.
@@ -4497,6 +4622,11 @@ export type SchemaLaunchRequest = components['schemas']['LaunchRequest'];
 export type SchemaLogAnswer = components['schemas']['LogAnswer'];
 export type SchemaLogFile = components['schemas']['LogFile'];
 export type SchemaLoginRequest = components['schemas']['LoginRequest'];
+export type SchemaMacroForm = components['schemas']['MacroForm'];
+export type SchemaMacroOrdered = components['schemas']['MacroOrdered'];
+export type SchemaMacroPart = components['schemas']['MacroPart'];
+export type SchemaMacroRequest = components['schemas']['MacroRequest'];
+export type SchemaMacroType = components['schemas']['MacroType'];
 export type SchemaMappedSite = components['schemas']['MappedSite'];
 export type SchemaMfaConfirmRequest = components['schemas']['MfaConfirmRequest'];
 export type SchemaMfaDisableRequest = components['schemas']['MfaDisableRequest'];
@@ -4511,6 +4641,7 @@ export type SchemaNewCode = components['schemas']['NewCode'];
 export type SchemaNewPasskeyRequest = components['schemas']['NewPasskeyRequest'];
 export type SchemaNewSite = components['schemas']['NewSite'];
 export type SchemaOkAnswer = components['schemas']['OkAnswer'];
+export type SchemaOperationMode = components['schemas']['OperationMode'];
 export type SchemaOperatorRole = components['schemas']['OperatorRole'];
 export type SchemaOutputChunk = components['schemas']['OutputChunk'];
 export type SchemaOutputPage = components['schemas']['OutputPage'];
@@ -11364,6 +11495,105 @@ export interface operations {
             };
         };
     };
+    start_macro: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MacroRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MacroOrdered"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     overview: {
         parameters: {
             query?: {
@@ -11669,6 +11899,116 @@ export interface operations {
             };
             /** @description The state of things does not allow it now. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_macro: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MacroPart"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MacroOrdered"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

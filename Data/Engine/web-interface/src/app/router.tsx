@@ -105,6 +105,7 @@ const deviceTabs = [
     path: "screen",
     component: lazyPage(() => import("@/features/screen/ScreenTab"), "ScreenTab"),
   }),
+  createRoute({ getParentRoute: () => device, path: "macro", component: lazyPage(() => import("@/features/macro/MacroTab"), "MacroTab") }),
   createRoute({ getParentRoute: () => device, path: "roles", component: lazyPage(tabs, "RolesTab") }),
   createRoute({ getParentRoute: () => device, path: "logs", component: lazyPage(tabs, "LogsTab") }),
 ];

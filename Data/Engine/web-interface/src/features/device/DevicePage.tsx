@@ -71,7 +71,7 @@ export function DevicePage() {
 
   const state = deviceState(device);
   const current = path.split("/")[3] || "summary";
-  const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, logs: mayStart && mayRuns };
+  const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, macro: mayStart && mayRuns, logs: mayStart && mayRuns };
   const tabs = TABS.filter((tab) => may[tab.value] ?? true);
 
   return (

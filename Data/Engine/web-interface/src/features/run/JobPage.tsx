@@ -23,7 +23,7 @@ import { RecapLine } from "./Recap";
 import { cancelRun, useJob, type Job, type Run } from "./queries";
 import { RunRows } from "./RunRows";
 import type { JobSearch } from "./search";
-import { countParts, inOrder, isOfJob, isUnderWay, partOf, PARTS, type Part } from "./states";
+import { countParts, hasOwnDoor, inOrder, isOfJob, isUnderWay, partOf, PARTS, type Part } from "./states";
 import { useOutput } from "./useOutput";
 import classes from "./JobPage.module.css";
 
@@ -201,7 +201,7 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
                 {runs.length === 1 ? "Cancel" : `Cancel ${open.length}`}
               </Button>
             ) : null}
-            {mayStart && runs.every(isOfJob) && job.script_type !== "remote_desktop" ? <Again job={job} counts={counts} /> : null}
+            {mayStart && runs.every(isOfJob) && !hasOwnDoor(job.script_type) ? <Again job={job} counts={counts} /> : null}
           </>
         }
       >

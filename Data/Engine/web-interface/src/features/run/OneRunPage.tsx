@@ -20,7 +20,7 @@ import { OutputView } from "./OutputView";
 import { hasRecap, Recap } from "./Recap";
 import { cancelRun, runKey, useRun, type Run } from "./queries";
 import { Lasted } from "./RunRows";
-import { isOfJob, isUnderWay, whyOf } from "./states";
+import { hasOwnDoor, isOfJob, isUnderWay, whyOf } from "./states";
 import { useOutput } from "./useOutput";
 
 const route = getRouteApi("/shell/runs/$runId");
@@ -122,7 +122,7 @@ function RunView({ run, error }: { run: Run; error: unknown }) {
               Cancel
             </Button>
           ) : null}
-          {mayStart && run.script_type !== "remote_desktop" ? (
+          {mayStart && !hasOwnDoor(run.script_type) ? (
             <ButtonLink to="/run" search={{ again: run.job_id, devices: run.guid }} leftSection={<IconRefresh size={16} aria-hidden />}>
               Run again
             </ButtonLink>

@@ -29,6 +29,13 @@ export const PARTS: readonly { value: Part; label: string }[] = [
   { value: "cancelled", label: "Cancelled" },
 ];
 
+/** Orders in the form of a run that are given elsewhere than on the page of runs (the Engine's `OWN_DOOR_TYPES`). */
+const OWN_DOORS: readonly string[] = ["remote_desktop", "macro"];
+
+export function hasOwnDoor(scriptType: string): boolean {
+  return OWN_DOORS.includes(scriptType);
+}
+
 export function isUnderWay(status: string): boolean {
   return status === "Pending" || status === "Running";
 }
