@@ -14,7 +14,7 @@ from Xlib.ext import xtest
 from borealis_agent.capabilities.macro.errors import CannotType, Stopped
 from borealis_agent.capabilities.macro.keysyms import CAPS_LOCK, LOCKS, keysym_of
 from borealis_agent.capabilities.macro.windows import only
-from borealis_agent.capabilities.macro.x11_layout import Layout
+from borealis_agent.capabilities.macro.x11_layout import Layout, neighbours
 from borealis_agent.capabilities.screen.windows_x11 import list_windows, numbers_of
 from borealis_wire.key_names import Chord
 
@@ -206,10 +206,9 @@ class XHand:
             time.sleep(max(0.0, self._used_at + USED_KEY_SECONDS - time.monotonic()))
             self._give_back(idle)
             spares = self._read().spares(self._ours)
-        for code, keysym in zip(spares, missing, strict=False):
-            self._screen.change_keyboard_mapping(code, [[keysym, keysym]])
-            self._ours[code] = keysym
-        self._screen.sync()
+        given = dict(zip(spares, missing, strict=False))
+        self._ours |= given
+        self._give(given)
         time.sleep(NEW_KEY_SECONDS)
         return self._noted(self._read())
 
@@ -230,11 +229,18 @@ class XHand:
         return Layout(first, [tuple(row) for row in rows], group)
 
     def _give_back(self, codes: Sequence[int]) -> None:
-        now = self._read()
+        now, empty = self._read(), dict[int, int]()
         for code in codes:
             keysym = self._ours.pop(code)
             if set(now.rows[code - now.first]) <= {0, keysym}:  # else somebody loaded another layout
-                self._screen.change_keyboard_mapping(code, [[0, 0]])
+                empty[code] = 0
+        self._give(empty)
+
+    def _give(self, keysyms: dict[int, int]) -> None:
+        """Give keys their keysyms; neighbours together, for every change makes all programs read the mapping again."""
+        for first, last in neighbours(keysyms):
+            rows = [[keysyms[code], keysyms[code]] for code in range(first, last + 1)]
+            self._screen.change_keyboard_mapping(first, rows)
         self._screen.sync()
 
     def _key(self, layout: Layout, name: str) -> int:

@@ -55,3 +55,14 @@ def _at(row: Sequence[int], columns: Sequence[int], level: int) -> int:
     if not any(second) or list(second) == list(row[:2]):
         columns = _COLUMNS[0]
     return row[columns[level]] if level < len(columns) and columns[level] < len(row) else 0
+
+
+def neighbours(codes: Iterable[int]) -> list[tuple[int, int]]:
+    """The stretches without a gap, each by its first and last number."""
+    found: list[tuple[int, int]] = []
+    for code in sorted(codes):
+        if found and code == found[-1][1] + 1:
+            found[-1] = found[-1][0], code
+        else:
+            found.append((code, code))
+    return found

@@ -5,7 +5,7 @@ import pytest
 from borealis_agent.capabilities.macro.errors import CannotType
 from borealis_agent.capabilities.macro.keysyms import keysym_of
 from borealis_agent.capabilities.macro.windows import only
-from borealis_agent.capabilities.macro.x11_layout import Layout
+from borealis_agent.capabilities.macro.x11_layout import Layout, neighbours
 from borealis_wire.key_names import KEYS
 
 E, RUSSIAN_U = 0x65, 0x6C5
@@ -44,6 +44,11 @@ def test_spare_keys_are_those_without_any_character_the_highest_first() -> None:
     layout = Layout(8, ROWS)
     assert layout.spares() == [13, 11]
     assert layout.spares([13]) == [11]
+
+
+def test_neighbours_are_taken_together() -> None:
+    assert neighbours([9, 3, 2, 8, 1, 5]) == [(1, 3), (5, 5), (8, 9)]
+    assert neighbours([]) == []
 
 
 def test_every_key_with_a_name_has_a_number_of_its_own() -> None:

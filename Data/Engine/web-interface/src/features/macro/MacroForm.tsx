@@ -59,7 +59,7 @@ export function MacroForm({ guid, draft, onChange, running }: Props) {
       {settings.macro_type === "text" ? (
         <Textarea
           label="Text"
-          description="Typed key by key. Whoever may read runs can read it: no passwords."
+          description="Typed key by key. Whoever may start runs can read it: no passwords."
           autosize
           minRows={2}
           maxRows={10}
@@ -129,7 +129,7 @@ export function MacroForm({ guid, draft, onChange, running }: Props) {
       <Group gap="sm" align="flex-end">
         <Select
           label="When"
-          w={270}
+          w={300}
           allowDeselect={false}
           data={MODES}
           value={settings.operation_mode}
