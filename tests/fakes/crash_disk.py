@@ -24,8 +24,14 @@ class CrashDisk:
     """Implements ``outbox.disk.Disk``. Steps count from 1; ``crash_at`` 0 means never."""
 
     def __init__(
-        self, *, crash_at: int = 0, fail_at: frozenset[int] = frozenset(), choose: Choose | None = None
+        self,
+        *,
+        crash_at: int = 0,
+        fail_at: frozenset[int] = frozenset(),
+        choose: Choose | None = None,
+        renames_open_files: bool = True,
     ) -> None:
+        self.renames_open_files = renames_open_files
         self.crash_at = crash_at
         self.fail_at = fail_at
         self.full = False
@@ -44,7 +50,7 @@ class CrashDisk:
         A killed process loses nothing that it wrote. A power cut keeps what was synced, and of the rest some
         beginning, of bytes as of renames.
         """
-        after = CrashDisk(crash_at=crash_at, choose=choose or self._choose)
+        after = CrashDisk(crash_at=crash_at, choose=choose or self._choose, renames_open_files=self.renames_open_files)
         if not power_loss:
             after._names = {name: _Inode(inode.data[:], inode.durable) for name, inode in self._names.items()}
         else:
@@ -121,6 +127,9 @@ class CrashDisk:
 
     def rename(self, source: Path, target: Path) -> None:
         self._step()
+        ends = [self._names.get(str(path)) for path in (source, target)]
+        if not self.renames_open_files and any(inode is end for inode in self._handles.values() for end in ends):
+            raise PermissionError(errno.EACCES, "Sharing violation")
         inode = self._names.pop(str(source))
         self._unsynced.append(("drop", str(source), None))
         self._set(str(target), inode)

@@ -25,12 +25,14 @@ WHOLE_TREE: Final = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reor
 
 @dataclass(frozen=True, slots=True)
 class MachineNeed:
-    """A program that tests use, the Debian package that brings it, and what for."""
+    """A program that tests use, the Debian packages that bring it, and what for."""
 
     program: str
     package: str
     reason: str
     root_only: bool = False
+    bare: bool = False
+    """Without what Debian recommends beside it."""
 
 
 NEEDS: Final = (
@@ -41,6 +43,7 @@ NEEDS: Final = (
     MachineNeed("chromium", "chromium", "the page in a real browser"),
     MachineNeed("ip", "iproute2", "an enrolment between two network namespaces", root_only=True),
     MachineNeed("Xvfb", "xvfb", "a screen to take pictures of", root_only=True),
+    MachineNeed("wine", "wine wine64", "the agent in a real Windows Python", root_only=True, bare=True),
     MachineNeed("setpriv", "util-linux", "tests of what another user may do", root_only=True),
 )
 
@@ -58,13 +61,18 @@ def install_needs(missing: Sequence[MachineNeed], progress: Progress, *, root: b
     """
     if not missing:
         return
-    packages = sorted({need.package for need in missing})
+    packages = sorted({package for need in missing for package in need.package.split()})
     if not root or shutil.which("apt-get") is None:
         listed = ", ".join(f"{need.program} ({need.reason})" for need in missing)
         raise CannotGoOn(f"The tests need {listed}: apt-get install {' '.join(packages)}")
     with progress.step(f"apt-get install {' '.join(packages)}"):
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["apt-get", "update", "-q"], ["apt-get", "install", "-q", "-y", *packages]):
+        install = ["apt-get", "install", "-q", "-y"]
+        bare = sorted({package for need in missing if need.bare for package in need.package.split()})
+        full = [package for package in packages if package not in bare]
+        commands = [["apt-get", "update", "-q"], [*install, *full] if full else []]
+        commands.append([*install, "--no-install-recommends", *bare] if bare else [])
+        for command in filter(None, commands):
             done = subprocess.run(
                 command, check=False, capture_output=True, text=True, env=environ, stdin=subprocess.DEVNULL
             )

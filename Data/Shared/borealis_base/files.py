@@ -2,16 +2,21 @@
 
 import contextlib
 import os
+import stat
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+_PATIENCE_SECONDS: Final = 2.0
+"""How long another program may have a file open on Windows before replacing it is given up."""
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -32,7 +37,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -45,7 +50,33 @@ def _create(temporary: Path, mode: int) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     with contextlib.suppress(FileNotFoundError):
         temporary.unlink()
+    if sys.platform == "win32":
+        mode |= stat.S_IWRITE  # without it a file could never be replaced there; who may write is up to the folder
     return os.open(temporary, flags, mode)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Put ``source`` in the place of ``target``, at once.
+
+    Windows refuses that while anybody has either open, as another reader or a virus scanner has for moments: there it
+    is tried again for two seconds, in which the calling thread waits.
+
+    Raises:
+        OSError: no right, or open for longer; both are then as they were.
+    """
+    if sys.platform != "win32":
+        source.replace(target)
+        return
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            if time.monotonic() >= deadline or not source.exists():
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def sync_folder(folder: Path) -> None:
@@ -74,7 +105,7 @@ def move_aside(path: Path, now: float) -> Path:
     while target.exists():
         target = path.with_name(f"{path.name}.bad-{int(now)}.{count}")
         count += 1
-    path.replace(target)
+    replace_file(path, target)
     return target
 
 

@@ -1,5 +1,6 @@
 """Atomic files under crashes, threads and processes; locks."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.programs.systems import ON_WINDOWS, needs_file_modes
 
 from borealis_base import files
 from borealis_base.files import exclusive_lock, move_aside, private_folder, sync_folder, write_atomic
@@ -22,10 +24,18 @@ def test_a_written_file_has_its_content_and_mode(tmp_path: Path) -> None:
     write_atomic(path, b"one", mode=0o640)
     write_atomic(path, b"two", mode=0o640)
     assert path.read_bytes() == b"two"
-    assert path.stat().st_mode & 0o777 == 0o640
+    assert ON_WINDOWS or path.stat().st_mode & 0o777 == 0o640
     assert names(path.parent) == ["file"]
 
 
+def test_a_file_that_is_read_only_is_replaced_too(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    write_atomic(path, b"one", mode=0o400)
+    write_atomic(path, b"two", mode=0o400)
+    assert move_aside(path, 1).read_bytes() == b"two"
+
+
+@needs_file_modes
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277])
 def test_the_umask_neither_loosens_nor_tightens_a_mode(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
@@ -47,7 +57,7 @@ def test_survives_a_failed_write_with_the_old_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-STEPS = ["open", "fchmod", "fsync", "replace", "sync_folder"]
+STEPS = ["open", *([] if ON_WINDOWS else ["fchmod"]), "fsync", "replace", "sync_folder"]
 
 
 def _break(monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException) -> None:
@@ -127,7 +137,9 @@ def test_survives_many_threads_that_write_one_file(tmp_path: Path) -> None:
         try:
             for _ in range(5):
                 write_atomic(path, content)
-                assert path.read_bytes() in contents
+                # A reader may find it closed to him on Windows, but never half of it.
+                with contextlib.suppress(*([PermissionError] if ON_WINDOWS else [])):
+                    assert path.read_bytes() in contents
         except BaseException as error:  # noqa: BLE001  (told below)
             failures.append(error)
 
@@ -168,6 +180,7 @@ def test_a_link_that_is_written_to_is_replaced_and_not_followed(tmp_path: Path) 
     assert not (tmp_path / "file").is_symlink()
 
 
+@needs_file_modes
 def test_a_private_folder_is_the_owners_alone(tmp_path: Path) -> None:
     folder = private_folder(tmp_path / "a" / "b")
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -191,6 +204,7 @@ def test_a_second_torn_file_of_the_same_second_overwrites_nothing(tmp_path: Path
     assert [aside.read_bytes() for aside in kept] == [b"one", b"two", b"three"]
 
 
+@pytest.mark.skipif(ON_WINDOWS, reason="Windows syncs no folders")
 def test_a_folder_that_is_gone_cannot_be_synced(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "gone")
@@ -201,7 +215,7 @@ def test_a_lock_is_held_against_other_threads_and_given_back(tmp_path: Path) -> 
     with exclusive_lock(lock, timeout=1):
         with pytest.raises(TimeoutError, match="lock is held"), exclusive_lock(lock, timeout=0):
             raise AssertionError("entered twice")
-        assert lock.stat().st_mode & 0o777 == 0o600
+        assert ON_WINDOWS or lock.stat().st_mode & 0o777 == 0o600
     with pytest.raises(KeyError), exclusive_lock(lock, timeout=0):
         raise KeyError
     with exclusive_lock(lock, timeout=0):
@@ -239,7 +253,7 @@ def test_a_lock_holds_off_another_process_and_dies_with_its_holder(tmp_path: Pat
         [sys.executable, "-c", holder, str(lock)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
+        assert process.stdout.readline().split() == [b"held"]
         with pytest.raises(TimeoutError), exclusive_lock(lock, timeout=0.1):
             pass
         process.kill()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, Protocol
 
-from borealis_base.files import sync_folder
+from borealis_base.files import replace_file, sync_folder
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
@@ -13,6 +13,10 @@ _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
 class Disk(Protocol):
     """File operations; each may raise ``OSError``. What was appended counts only once ``sync`` has returned."""
+
+    @property
+    def renames_open_files(self) -> bool:
+        """Whether a file may be renamed, and another put in its place, while it is open: not on Windows."""
 
     def read(self, path: Path) -> bytes:
         """Everything. Raises ``FileNotFoundError`` where there is no such file."""
@@ -54,6 +58,8 @@ class Disk(Protocol):
 class SystemDisk:
     """The real one."""
 
+    renames_open_files: Final = sys.platform != "win32"
+
     def read(self, path: Path) -> bytes:
         """Everything."""
         return path.read_bytes()
@@ -92,7 +98,7 @@ class SystemDisk:
 
     def rename(self, source: Path, target: Path) -> None:
         """Put ``source`` in the place of ``target``."""
-        source.replace(target)
+        replace_file(source, target)
 
     def sync_folder(self, folder: Path) -> None:
         """Make renames in ``folder`` last."""

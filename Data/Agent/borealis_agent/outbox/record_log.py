@@ -4,6 +4,7 @@ Knows nothing of what a record means. A record counts once ``append(..., sync=Tr
 crash cut short is dropped when the file is opened again. Called by ``journal`` and ``outbox``, from one thread.
 """
 
+import contextlib
 import os
 import zlib
 from collections.abc import Iterable, Sequence
@@ -113,14 +114,37 @@ class RecordLog:
             self._disk.append(handle, data)
             self._disk.sync(handle)
             self._doubtful = True  # from here on the open file may not be the one that has the name
-            self._disk.rename(temporary, self.path)
-            self._disk.sync_folder(self.path.parent)
+            if self._disk.renames_open_files:
+                self._disk.rename(temporary, self.path)
+                self._disk.sync_folder(self.path.parent)
         except BaseException:
             self._disk.close(handle)
             raise
-        self.close()
+        if self._disk.renames_open_files:
+            self.close()
+        else:
+            handle = self._swap_closed(handle, temporary)
         self._handle, self.size, self._doubtful = handle, len(data), False
         return places
+
+    def _swap_closed(self, handle: int, temporary: Path) -> int:
+        """Close both files, rename, open what has the name now; after a failure the old one, to read from.
+
+        Never opens where there was nothing before: that would make an empty file, and a journal that is gone look
+        like one that never held anything.
+        """
+        was_open = self._handle is not None
+        self._disk.close(handle)
+        self.close()
+        try:
+            self._disk.rename(temporary, self.path)
+        except OSError:
+            if was_open:
+                with contextlib.suppress(OSError):
+                    self._handle = self._disk.open(self.path)
+            raise
+        self._disk.sync_folder(self.path.parent)
+        return self._disk.open(self.path)
 
     def open_at(self, size: int) -> None:
         """Open for appending after the first ``size`` bytes; what lies behind them is cut off.

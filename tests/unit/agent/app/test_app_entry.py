@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.app import refuse_root_as_user, spool_of
 from borealis_agent.core.errors import Fatal
@@ -21,6 +22,8 @@ def started(*arguments: str, root: Path, python: tuple[str, ...] = ()) -> "subpr
         "PATH": os.environ["PATH"],
         "BOREALIS_ROOT": str(root),
         "HOME": str(root),
+        "USERPROFILE": str(root),
+        **({"SYSTEMROOT": os.environ["SYSTEMROOT"]} if ON_WINDOWS else {}),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     return subprocess.run(

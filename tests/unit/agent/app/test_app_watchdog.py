@@ -20,6 +20,8 @@ from borealis_agent.app.watchdog import Watchdog
 def where_it_stands():
     if sys.argv[2] == "python":
         time.sleep(60)
+    if sys.platform == "win32":
+        ctypes.PyDLL("kernel32").Sleep(60_000)  # as below
     lock, calls = ctypes.create_string_buffer(128), ctypes.PyDLL(None)
     for _ in range(2):
         calls.pthread_mutex_lock(lock)  # the second never comes back, and the interpreter is held meanwhile

@@ -14,15 +14,19 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.fakes.fake_machine import linux_laptop
+from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.capabilities.inventory import child
 from borealis_agent.capabilities.inventory.__main__ import main, report
 from borealis_agent.capabilities.inventory.source import Source
 from borealis_agent.core.errors import Retryable
+from borealis_agent.platform import machine
 
+LINUX_SOURCE = pytest.mark.skipif(ON_WINDOWS, reason="a Linux laid out in files is read on Linux")
 CODE = str(Path(child.__file__).resolve().parents[3])
 
 
+@LINUX_SOURCE
 @pytest.mark.slow
 async def test_the_child_tells_all_then_only_news(tmp_path: Path) -> None:
     machine = linux_laptop(tmp_path)
@@ -66,6 +70,7 @@ async def test_rejects_code_from_the_environment(tmp_path: Path, monkeypatch: py
     assert (await child.collect_in_child(None)).has_details
 
 
+@pytest.mark.skipif(ON_WINDOWS, reason="another list there; see tests/windows")
 def test_the_child_gets_nothing_of_the_environment_but_what_it_needs() -> None:
     inherited = {"PATH": "/evil", "LD_PRELOAD": "/evil.so", "SECRET": "x", "https_proxy": "http://proxy:1"}
     assert set(child.environment("", inherited)) == {"PATH", "LC_ALL"}
@@ -82,15 +87,16 @@ async def test_survives_a_child_that_hangs_and_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marks = tmp_path / "pids"
+    helper = "[]" if ON_WINDOWS else "[subprocess.Popen(['sleep', '60']).pid]"  # it starts no program there
     script = (
         "import os, subprocess, time\n"
-        "helper = subprocess.Popen(['sleep', '60'])\n"
-        f"open({str(marks)!r}, 'w').write(f'{{os.getpid()}} {{helper.pid}}')\n"
+        f"pids = [os.getpid(), *{helper}]\n"
+        f"open({str(marks)!r}, 'w').write(' '.join(map(str, pids)))\n"
         "time.sleep(60)"
     )
     _instead(monkeypatch, script)
     with pytest.raises(Retryable, match="longer than"):
-        await child.collect_in_child(None, timeout=0.5)
+        await child.collect_in_child(None, timeout=8.0 if ON_WINDOWS else 0.5)
     await _all_gone(marks)
 
 
@@ -117,6 +123,8 @@ async def _all_gone(marks: Path) -> None:
 
 
 def _runs(pid: int) -> bool:
+    if ON_WINDOWS:
+        return machine.process_exists(pid)
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -132,7 +140,7 @@ def _runs(pid: int) -> bool:
         ("print('not json')", "unreadable"),
         ("print('{}')", "unreadable"),
         ("print('[' * 100000)", "unreadable"),
-        ("import os; os.kill(os.getpid(), 9)", "status -9"),
+        ("import os; os.kill(os.getpid(), 9)", "status 9" if ON_WINDOWS else "status -9"),
     ],
 )
 async def test_survives_a_child_that_fails(monkeypatch: pytest.MonkeyPatch, script: str, message: str) -> None:
@@ -147,6 +155,7 @@ async def test_survives_a_child_that_cannot_be_started(monkeypatch: pytest.Monke
         await child.collect_in_child(None)
 
 
+@LINUX_SOURCE
 def test_the_command_prints_what_the_agent_reads(tmp_path: Path) -> None:
     linux_laptop(tmp_path)
     output = io.BytesIO()

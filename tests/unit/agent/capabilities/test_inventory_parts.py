@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.fake_machine import NETLINK_DONE, FakeMachine, netlink_address
+from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.capabilities.inventory import (
     cpu,
@@ -52,6 +53,7 @@ def test_any_text_is_a_number_or_none(text: str) -> None:
     assert value is None or value == int(text)
 
 
+@pytest.mark.skipif(ON_WINDOWS, reason="programs of a Linux")
 def test_a_program_runs_with_a_fixed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LD_PRELOAD_LIKE", "evil")
     assert b"evil" not in run_command(("env",), 5)
@@ -74,6 +76,7 @@ def test_our_own_end_of_a_point_to_point_link_is_taken() -> None:
     assert [item.text for item in netlink.parse_addresses(answer)] == ["10.0.0.1"]
 
 
+@pytest.mark.skipif(ON_WINDOWS, reason="netlink is Linux's")
 def test_the_kernels_own_answer_has_loopback() -> None:
     assert "127.0.0.1" in {item.text for item in netlink.parse_addresses(netlink.ask_addresses())}
 

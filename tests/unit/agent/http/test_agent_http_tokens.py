@@ -2,8 +2,6 @@
 
 import asyncio
 import multiprocessing
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -54,7 +52,7 @@ async def test_survives_an_agent_killed_while_it_refreshes(tmp_path: Path, seed:
         while len(engine.calls) < 10 + seed and time.monotonic() < deadline:
             await asyncio.sleep(0.003)
         assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGKILL)
+        worker.kill()
         worker.join(30)
         world = AgentWorld(tmp_path, seed=f"after {seed}")
         assert await world.client.renew() in engine.access

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_randomness import FakeRandomness
+from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.core.errors import Fatal
 from borealis_agent.core.paths import AgentPaths
@@ -45,7 +46,7 @@ def test_the_first_launch_makes_a_key_and_says_so(tmp_path: Path, caplog: pytest
     assert start.sentence in caplog.text
     assert identity.fingerprint in caplog.text
     assert identity.load_guid() is None
-    assert AgentPaths(tmp_path).settings.stat().st_mode & 0o777 == 0o700
+    assert ON_WINDOWS or AgentPaths(tmp_path).settings.stat().st_mode & 0o777 == 0o700
 
 
 def test_an_enrolled_device_connects_or_attests(tmp_path: Path) -> None:

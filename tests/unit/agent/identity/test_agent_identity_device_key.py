@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.fakes.fake_randomness import FakeRandomness
 from tests.fakes.racing_agents import create_key
+from tests.programs.systems import ON_WINDOWS, needs_file_modes
 
 from borealis_agent.core.errors import Fatal
 from borealis_agent.identity.device_key import (
@@ -36,8 +37,8 @@ def test_the_key_is_made_once_and_read_ever_after(tmp_path: Path) -> None:
     first = make(folder, "one")
     second = make(folder, "two")
     assert first.seed == second.seed
-    assert (folder / PRIVATE_FILE).stat().st_mode & 0o777 == 0o600
-    assert folder.stat().st_mode & 0o777 == 0o700
+    assert ON_WINDOWS or (folder / PRIVATE_FILE).stat().st_mode & 0o777 == 0o600
+    assert ON_WINDOWS or folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_files_are_what_other_tools_read(tmp_path: Path) -> None:
@@ -106,6 +107,7 @@ def test_rejects_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         make(tmp_path / "file" / "Identity")
 
 
+@needs_file_modes
 def test_a_key_that_others_could_read_is_made_private(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / PRIVATE_FILE).chmod(0o644)

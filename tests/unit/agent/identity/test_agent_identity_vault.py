@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_randomness import FakeRandomness
 from tests.fakes.racing_agents import store_tokens
+from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.identity.vault import AccessToken, TokenVault, clear_tokens, token_files_present
 from borealis_agent.platform.protection import FileModes
@@ -45,7 +46,7 @@ def test_nothing_secret_stands_in_the_files(tmp_path: Path) -> None:
     assert b"SECRET" not in everything
     assert "SECRET" not in repr(AccessToken("ACCESS-SECRET", 1.0))
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert modes == {"access.jwt": 0o600, "refresh.token": 0o600, "token.key": 0o400}
+    assert ON_WINDOWS or modes == {"access.jwt": 0o600, "refresh.token": 0o600, "token.key": 0o400}
 
 
 def test_the_expiry_stands_readable_beside_the_token(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_survives_crashes_at_any_step_without_running_twice_or_losing_a_result(
         return data.draw(st.integers(low, high))
 
     clock, truth = FakeClock(), Truth()
-    disk = CrashDisk(choose=choose)
+    disk = CrashDisk(choose=choose, renames_open_files=bool(choose(0, 1)))
     asyncio.run(_warm_up(disk, folder, clock))
     disk = disk.reboot(power_loss=False)
     for script, crash_at, power_loss in zip(scripts, crashes, power, strict=False):
@@ -133,11 +133,14 @@ EACH_STEP = [
 ]
 
 
+@pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize("power_loss", [False, True])
 @pytest.mark.parametrize("crash_at", range(1, 30))
-async def test_survives_a_crash_at_each_single_step(folder: Path, crash_at: int, power_loss: bool) -> None:
+async def test_survives_a_crash_at_each_single_step(
+    folder: Path, crash_at: int, power_loss: bool, windows: bool
+) -> None:
     clock, truth = FakeClock(), Truth()
-    disk = CrashDisk()
+    disk = CrashDisk(renames_open_files=not windows)
     await _warm_up(disk, folder, clock)
     disk = disk.reboot(power_loss=False, crash_at=crash_at)
     with contextlib.suppress(Crashed):
@@ -179,14 +182,15 @@ async def test_survives_a_full_disk_and_goes_on_when_there_is_room(folder: Path)
     assert [run.run_id for run in after.interrupted()] == [second.run_id]
 
 
+@pytest.mark.parametrize("windows", [False, True])
 @pytest.mark.parametrize("choice", [0, 1])
-async def test_survives_a_failed_write_without_believing_half_of_it(folder: Path, choice: int) -> None:
+async def test_survives_a_failed_write_without_believing_half_of_it(folder: Path, choice: int, windows: bool) -> None:
     def choose(low: int, high: int) -> int:
         return high if choice else low
 
     clock = FakeClock()
     for step in range(1, 8):
-        disk = CrashDisk(choose=choose)
+        disk = CrashDisk(choose=choose, renames_open_files=not windows)
         await _warm_up(disk, folder, clock)
         disk = disk.reboot(power_loss=False, choose=choose)
         spool = start(disk, folder, clock)

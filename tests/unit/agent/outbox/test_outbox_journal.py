@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.fake_clock import DEFAULT_NOW, FakeClock
 from tests.fakes.jobs import make_order
+from tests.programs.systems import needs_file_modes
 
 from borealis_agent.outbox import Spool, journal, open_spool
 from borealis_wire.limits import CLOCK_SKEW_SECONDS
@@ -207,6 +208,7 @@ async def test_a_flood_of_ids_stays_bounded_and_still_runs_nothing_twice(
     await spool.close()
 
 
+@needs_file_modes
 async def test_the_files_are_the_owners_alone(fresh: Path) -> None:
     await begun(fresh, FakeClock())
     assert {path.stat().st_mode & 0o777 for path in (fresh / "journal", fresh / "outbox")} == {0o600}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.jobs import make_job
 from tests.fakes.role_stage import Stage
+from tests.programs.systems import needs_file_modes
 
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import ScriptType
@@ -197,6 +198,7 @@ async def test_other_files_are_no_roles(stage: Stage) -> None:
     assert all(item["state"] in {"running", "rejected"} for item in stage.roles.health.report().values())
 
 
+@needs_file_modes
 @pytest.mark.parametrize(("owner", "mode"), [(12345, 0o644), (0, 0o666)])
 async def test_rejects_role_file_that_another_account_may_write(
     stage: Stage, owner: int, mode: int, monkeypatch: pytest.MonkeyPatch

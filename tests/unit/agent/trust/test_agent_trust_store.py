@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fakes.fake_clock import FakeClock
+from tests.programs.systems import needs_file_modes
 
 from borealis_agent.core.errors import Fatal
 from borealis_agent.trust import TrustedKeys, TrustStore
@@ -146,6 +147,7 @@ def test_survives_a_file_that_does_not_fit_together(tmp_path: Path, change: dict
     assert store_in(tmp_path).ca_pin == ""
 
 
+@needs_file_modes
 def test_rejects_a_file_that_others_may_write(tmp_path: Path) -> None:
     pinned_in(tmp_path)
     (tmp_path / "trust.json").chmod(0o666)

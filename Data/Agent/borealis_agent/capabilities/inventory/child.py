@@ -29,6 +29,14 @@ _START: Final = (
 )
 _PASSED_ON: Final = ("https_proxy", "http_proxy", "no_proxy", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 """What reaching an external address service may need; given to the child only where one is configured."""
+_WINDOWS_KEPT: Final = frozenset(
+    {
+        *("ALLUSERSPROFILE", "PROGRAMDATA", "PROGRAMFILES", "PROGRAMFILES(X86)", "SYSTEMDRIVE", "SYSTEMROOT", "WINDIR"),
+        *("TEMP", "TMP", "PATHEXT", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "PROCESSOR_IDENTIFIER"),
+        *("COMPUTERNAME", "USERDOMAIN", "USERNAME"),
+    }
+)
+"""On Windows: what its own libraries look for, and what the inventory tells."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +77,9 @@ def command(external_ip_url: str = "", root: str = "/") -> list[str]:
 def environment(external_ip_url: str, inherited: Mapping[str, str]) -> dict[str, str]:
     """The child's environment: nothing that it does not need."""
     if sys.platform == "win32":
-        return dict(inherited)
-    found = {"PATH": SAFE_PATH, "LC_ALL": "C.UTF-8"} | own_label()
+        found = {name: text for name, text in inherited.items() if name.upper() in _WINDOWS_KEPT}
+    else:
+        found = {"PATH": SAFE_PATH, "LC_ALL": "C.UTF-8"} | own_label()
     if external_ip_url:
         found.update({name: inherited[name] for name in _PASSED_ON if name in inherited})
     return found
