@@ -1,6 +1,6 @@
 """Starting and ending scripts on Windows: a job object holds everything a script starts.
 
-Typed; tried under emulation only.
+Run by tests under wine; what that does not show is in ``Docs/windows.md``.
 """
 
 import asyncio
@@ -108,12 +108,29 @@ class StreamPipe:
         """Nothing to give back: the transport closes with the process."""
 
 
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Hears of a process's end when it ends.
+
+    ``Process.wait`` of Python 3.11 returns once its pipes are closed as well: a script that leaves a process with its
+    output behind would run until its time-out.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=READ_BYTES, loop=loop)
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set()
+
+
 class WindowsScript:
     """A script in a job object."""
 
-    def __init__(self, process: asyncio.subprocess.Process, job: JobObject) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, ended: asyncio.Event, job: JobObject) -> None:
         assert process.stdout is not None and process.stderr is not None
         self._process = process
+        self._ended = ended
         self._job = job
         self._stdout, self._stderr = StreamPipe(process.stdout), StreamPipe(process.stderr)
 
@@ -129,12 +146,15 @@ class WindowsScript:
 
     async def wait(self) -> int:
         """Its exit code."""
-        return await self._process.wait()
+        await self._ended.wait()
+        code = self._process.returncode
+        assert code is not None
+        return code
 
     async def end_all(self) -> None:
         """End everything in the job object."""
         self._job.terminate()
-        await self._process.wait()
+        await self._ended.wait()
 
     async def end_left_behind(self) -> None:
         """Windows knows no daemon that let go: what is left in the job object ends."""
@@ -159,7 +179,9 @@ class WindowsStarter:
         """
         job = JobObject()
         try:
-            process = await asyncio.create_subprocess_exec(
+            loop = asyncio.get_running_loop()
+            transport, protocol = await loop.subprocess_exec(
+                lambda: _Protocol(loop),
                 *order.command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -167,8 +189,8 @@ class WindowsStarter:
                 env=dict(order.environment),
                 cwd=order.folder,
                 creationflags=_FLAGS,
-                limit=READ_BYTES,
             )
+            process = asyncio.subprocess.Process(transport, protocol, loop)
         except BaseException:
             job.close()
             raise
@@ -178,7 +200,7 @@ class WindowsStarter:
             process.kill()
             job.close()
             raise
-        return WindowsScript(process, job)
+        return WindowsScript(process, protocol.ended, job)
 
     async def end_remains(self, run_id: str) -> None:
         """Nothing is left: a job object ends what is in it when its owner dies."""

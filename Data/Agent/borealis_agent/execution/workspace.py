@@ -96,8 +96,9 @@ def _remove_tree(folder: Path) -> None:
     """Remove a tree also where a script took away its own rights; links are removed, never followed."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        for path, folders, _ in os.walk(folder):
-            for name in (".", *folders):
+        for path, folders, files in os.walk(folder):
+            # A read-only file keeps itself from being removed on Windows; elsewhere its folder does.
+            for name in (".", *folders, *(files if sys.platform == "win32" else ())):
                 with contextlib.suppress(OSError):
                     inner = Path(path) / name
                     if not inner.is_symlink():
