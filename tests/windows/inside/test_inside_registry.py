@@ -72,6 +72,47 @@ async def test_it_is_read_in_a_process_that_gets_no_secrets(monkeypatch: pytest.
     assert not again.has_details
 
 
+@pytest.fixture
+def programs() -> Iterator[None]:
+    """Two programs, of 64 and of 32 bits, and what is no program for people."""
+    laid = {
+        (f"{UNINSTALL}\\{{90F0-1}}", 0x0100): {
+            "DisplayName": "Lab Suite \u00fc",
+            "DisplayVersion": "7.1",
+            "Publisher": "Lab",
+            "EstimatedSize": 2048,
+            "InstallDate": "20240131",
+            "WindowsInstaller": 1,
+        },
+        (f"{UNINSTALL}\\Old Tool", 0x0200): {"DisplayName": "Old Tool", "DisplayVersion": "1"},
+        (f"{UNINSTALL}\\Part", 0x0100): {"DisplayName": "Part of Windows", "SystemComponent": 1},
+        (f"{UNINSTALL}\\Nameless", 0x0200): {"DisplayVersion": "1"},
+    }
+    for (path, view), values in laid.items():
+        write(path, values, view=view)
+    yield
+    for path, view in laid:
+        winreg.DeleteKeyEx(winreg.HKEY_LOCAL_MACHINE, path, view, 0)
+
+
+def test_software_of_both_views_is_found(programs: None) -> None:
+    found = {entry["name"]: entry for entry in collect_windows().details["software"]}
+    assert found["Lab Suite \u00fc"] == {
+        "name": "Lab Suite \u00fc",
+        "version": "7.1",
+        "source": "msi",
+        "metadata": {
+            "architecture": "x86_64",
+            "publisher": "Lab",
+            "size": 2048 * 1024,
+            "installed_at": "2024-01-31",
+            "source_package": "{90F0-1}",
+        },
+    }
+    assert (found["Old Tool"]["source"], found["Old Tool"]["metadata"]) == ("registry", {"architecture": "x86"})
+    assert not {"Part of Windows", ""} & set(found)
+
+
 class ServiceManager:
     """Answers in the place of ``sc`` and ``netsh``, which wine lacks; what is asked of them is kept."""
 

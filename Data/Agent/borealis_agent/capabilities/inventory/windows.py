@@ -1,4 +1,4 @@
-"""Basics of a Windows machine: names, system, processor, memory, drives, uptime. Registry software comes later."""
+"""Basics of a Windows machine: names, system, processor, memory, drives, uptime, installed software."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from typing import Any
 from borealis_agent.capabilities.inventory.linux import Collected, Fence
 from borealis_agent.capabilities.inventory.summary import summary
 from borealis_agent.capabilities.inventory.system import utc_text
+from borealis_agent.capabilities.inventory.windows_software import installed_software
 
 
 def collect_windows(external_ip: str = "") -> Collected:
@@ -20,7 +21,7 @@ def collect_windows(external_ip: str = "") -> Collected:
         "memory": [],
         "storage": fence("storage", [], _drives),
         "network": [],
-        "software": [],
+        "software": fence("software", [], installed_software),
         "os": fence("os", {}, _system),
         "hardware": fence("hardware", {}, _hardware),
         "memory_totals": fence("memory totals", {}, _memory),
