@@ -88,28 +88,43 @@ class FakeLink:
 
     answer: Callable[[dict[str, Any]], Ack] = lambda _payload: {"status": "accepted"}
     sessions: set[tuple[str, RunContext]] = field(default_factory=set)
+    """Of agents that name nobody."""
+    users: dict[str, list[str]] = field(default_factory=dict)
+    """By device: signed-in users whose agents are there."""
+    to: list[str] = field(default_factory=list)
+    """The user of each job and cancel."""
     jobs: list[dict[str, Any]] = field(default_factory=list)
     cancels: list[dict[str, Any]] = field(default_factory=list)
     silent: bool = False
     sealed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     sealed_answer: Callable[[str, dict[str, Any]], Ack] = lambda _event, _payload: {"status": "accepted"}
 
-    def has_session(self, guid: str, context: RunContext) -> bool:
+    def has_session(self, guid: str, context: RunContext, user: str = "") -> bool:
         """Whether that socket is up."""
-        return (guid, context) in self.sessions
+        return user in self.users.get(guid, []) if user else (guid, context) in self.sessions
 
-    async def send_job(self, guid: str, context: RunContext, payload: dict[str, Any]) -> Ack:
+    def user_for(self, guid: str) -> str | None:
+        """The first that is there."""
+        here = self.users.get(guid)
+        return here[0] if here else ("" if (guid, RunContext.INTERACTIVE) in self.sessions else None)
+
+    async def send_job(self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = "") -> Ack:
         """Deliver a job; with ``silent`` nobody ever answers."""
         self.jobs.append(payload)
+        self.to.append(user)
         if self.silent:
             await asyncio.Event().wait()
         return self.answer(payload)
 
-    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
+    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = "") -> None:
         """Deliver a cancel."""
         self.cancels.append(payload)
+        self.to.append(user)
 
-    async def send_sealed(self, event: str, guid: str, context: RunContext, payload: dict[str, Any]) -> Ack:
+    async def send_sealed(
+        self, event: str, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
+    ) -> Ack:
         """Deliver another order."""
+        self.to.append(user)
         self.sealed.append((event, payload))
         return self.sealed_answer(event, payload)

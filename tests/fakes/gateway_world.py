@@ -49,16 +49,20 @@ class FakeDevices:
     def __init__(self) -> None:
         self.states = {guid: FakeDevice(guid) for guid in (GUID, OTHER)}
         self.presence: list[tuple[str, str, str]] = []
+        self.active = ""
         self.listeners: list[Callable[[str], None]] = []
 
     def auth_state(self, guid: str) -> FakeDevice | None:
         return self.states.get(guid)
 
-    def session_opened(self, guid: str, context: RunContext, address: str) -> None:
-        self.presence.append(("opened", guid, context.value))
+    def session_opened(self, guid: str, context: RunContext, address: str, user: str = "") -> None:
+        self.presence.append(("opened", guid, context.value + user))
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
-        self.presence.append(("closed", guid, context.value))
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
+        self.presence.append(("closed", guid, context.value + user))
+
+    def active_user(self, guid: str) -> str:
+        return self.active
 
     def on_access_changed(self, listener: Callable[[str], None]) -> None:
         self.listeners.append(listener)
@@ -114,22 +118,26 @@ class FakeDispatch:
     def __init__(self) -> None:
         self.ready: list[tuple[str, str, set[str]]] = []
         self.results: list[JobResult] = []
+        self.told_by: list[str] = []
         self.output: list[JobOutput] = []
         self.error: EngineError | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def device_ready(self, guid: str, context: RunContext, running: set[str]) -> None:
+    async def device_ready(self, guid: str, context: RunContext, running: set[str], *, user: str = "") -> None:
         self.ready.append((guid, context.value, running))
 
-    async def device_result(self, guid: str, context: RunContext, result: JobResult) -> dict[str, str]:
+    async def device_result(
+        self, guid: str, context: RunContext, result: JobResult, *, user: str = ""
+    ) -> dict[str, str]:
+        self.told_by.append(user)
         await self.gate.wait()
         if self.error is not None:
             raise self.error
         self.results.append(result)
         return {"status": "ok"}
 
-    async def device_output(self, guid: str, context: RunContext, output: JobOutput) -> None:
+    async def device_output(self, guid: str, context: RunContext, output: JobOutput, *, user: str = "") -> None:
         self.output.append(output)
 
 
@@ -198,22 +206,22 @@ class FakeScreens:
             self.left.append(viewer)
             viewer.end("")
 
-    def picture_arrived(self, guid: str, order_id: str, data: bytes) -> dict[str, str]:
+    def picture_arrived(self, guid: str, order_id: str, data: bytes, *, user: str = "") -> dict[str, str]:
         self.pictures.append((guid, order_id, data))
         return {"status": "ok"}
 
-    def windows_arrived(self, guid: str, found: WindowList) -> dict[str, str]:
+    def windows_arrived(self, guid: str, found: WindowList, *, user: str = "") -> dict[str, str]:
         self.windows.append((guid, found))
         return {"status": "ok"}
 
-    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes) -> dict[str, str]:
+    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes, *, user: str = "") -> dict[str, str]:
         self.frames.append((guid, head, data))
         return {"status": "ok"}
 
-    def ended(self, guid: str, order_id: str, reason: str) -> None:
+    def ended(self, guid: str, order_id: str, reason: str, *, user: str = "") -> None:
         self.over.append((guid, order_id, reason))
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         self.closed.append((guid, context.value))
 
 
@@ -249,13 +257,21 @@ class World:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def token(self, guid: str = GUID, context: RunContext = RunContext.SYSTEM, *, age: float = 0, **other: Any) -> str:
+    def token(
+        self,
+        guid: str = GUID,
+        context: RunContext = RunContext.SYSTEM,
+        *,
+        age: float = 0,
+        user: str = "",
+        **other: Any,
+    ) -> str:
         """An access token; ``other`` overrides what the record says."""
         known = self.devices.states.get(guid) or FakeDevice(guid)
         subject = FakeDevice(guid, known.fingerprint, known.token_version)
         for name, value in other.items():
             setattr(subject, name, value)
-        return self.tokens.issue(subject, context, self.clock.now() - age)
+        return self.tokens.issue(subject, context, self.clock.now() - age, user=user)
 
     def client(self) -> socketio.AsyncClient:
         """A Socket.IO client that stays where it is put."""
@@ -268,16 +284,22 @@ class World:
         await client.connect(self.url, headers=headers, transports=["websocket"], wait_timeout=5)
 
     async def device(
-        self, guid: str = GUID, context: RunContext = RunContext.SYSTEM, *, register: bool = True, **hello: Any
+        self,
+        guid: str = GUID,
+        context: RunContext = RunContext.SYSTEM,
+        *,
+        register: bool = True,
+        user: str = "",
+        **hello: Any,
     ) -> socketio.AsyncClient:
         """A connected device."""
         client = self.client()
-        await self.connect(client, {"Authorization": f"Bearer {self.token(guid, context)}"})
+        await self.connect(client, {"Authorization": f"Bearer {self.token(guid, context, user=user)}"})
         if register:
             label = "SYSTEM" if context == RunContext.SYSTEM else "CURRENTUSER"
             body = {"agent_id": f"PC_{guid}_{label}", "protocol_version": 1, **hello}
             assert (await client.call("connect_agent", body, timeout=5))["status"] == "ok"
-            await until(lambda: self.gateway.has_session(guid, context))
+            await until(lambda: self.gateway.has_session(guid, context, user))
         return client
 
     def sign_in(self, token: str = "s1", role: OperatorRole = OperatorRole.ADMIN, **other: Any) -> Principal:

@@ -30,6 +30,7 @@ def make_order(
     files: tuple[JobFile, ...] = (),
     environment: dict[str, str] | None = None,
     job_id: int | str = 7,
+    user: str = "",
 ) -> JobOrder:
     """An order for ``script``."""
     return JobOrder(
@@ -44,6 +45,7 @@ def make_order(
         timeout_seconds=timeout,
         files=tuple(FileDigest(file.name, hashlib.sha256(file.data).hexdigest(), len(file.data)) for file in files),
         environment=environment or {},
+        user=user,
     )
 
 

@@ -1,5 +1,6 @@
 """A second, real user of the machine: jobs run as that user, who gets nothing of SYSTEM's (threats 11)."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -56,8 +57,14 @@ def ground() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def user(ground: Path) -> Iterator[User]:
-    name = f"bor{os.getpid()}"
-    home = ground / "home"
+    with a_user(ground, f"bor{os.getpid()}", "home") as made:
+        yield made
+
+
+@contextlib.contextmanager
+def a_user(ground: Path, name: str, home_name: str) -> Iterator[User]:
+    """A user of the machine, taken away again at the end."""
+    home = ground / home_name
     made = subprocess.run(
         ["useradd", "--no-log-init", "-M", "-d", str(home), "-s", "/bin/bash", name], capture_output=True, check=False
     )

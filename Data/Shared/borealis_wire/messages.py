@@ -89,10 +89,14 @@ class EnrolApproved(Message, frozen=True):
 
 
 class TokenRefreshRequest(Message, frozen=True):
-    """``POST /api/agent/token/refresh``; the header ``DPoP`` proves the device key."""
+    """``POST /api/agent/token/refresh``; the header ``DPoP`` proves the device key.
+
+    ``user``: the signed-in user whom the access token is for; empty for the SYSTEM agent's own.
+    """
 
     guid: Guid = ""
     refresh_token: ShortText = ""
+    user: ShortText = ""
 
 
 class TokenRefreshed(Message, frozen=True):
@@ -115,6 +119,8 @@ class HeartbeatMetrics(Message, frozen=True):
     memory_percent: float | None = None
     last_user: ShortText = ""
     operating_system: ShortText = ""
+    active_user: ShortText = ""
+    """Who sits at the machine's own screen, as the SYSTEM agent knows it; empty: nobody, or not known."""
 
 
 class Heartbeat(Message, frozen=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from borealis_wire import strict_json
+from borealis_wire.accounts import MAX_ACCOUNT_NAME, is_account_name
 from borealis_wire.events import RefusalCode, RunContext, ScriptType
 from borealis_wire.keys import VerifyKey
 from borealis_wire.limits import (
@@ -43,7 +44,8 @@ class JobOrder:
     """One script for one device in one context. Times are Unix seconds.
 
     ``playbook``: how to run a playbook, of ``ansible`` alone. ``secrets``: by name, each for this device's key only
-    (``borealis_wire.secrets``). Both travel only where there is something to say.
+    (``borealis_wire.secrets``). ``user``: the account that alone may run it, of ``interactive`` alone; empty: any
+    signed-in user. Each travels only where there is something to say.
     """
 
     job_id: int | str
@@ -60,10 +62,13 @@ class JobOrder:
     variables: tuple[Mapping[str, Any], ...] = ()
     playbook: PlaybookOptions | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
 
     def to_payload(self) -> bytes:
         """The canonical bytes that are sealed."""
         further: dict[str, Any] = {}
+        if self.user:
+            further["user"] = self.user
         if self.playbook is not None:
             further["playbook"] = self.playbook.to_json()
         if self.secrets:
@@ -133,7 +138,7 @@ def parse_job(payload: bytes) -> JobOrder:
     Raises:
         Refused: ``malformed``, ``unsupported_type``, ``wrong_context`` or ``too_large``.
     """
-    members = _object(payload, _JOB_MEMBERS | {"playbook", "secrets"}, required=_JOB_MEMBERS)
+    members = _object(payload, _JOB_MEMBERS | {"playbook", "secrets", "user"}, required=_JOB_MEMBERS)
     job_id = members["job_id"]
     if isinstance(job_id, bool) or not isinstance(job_id, int | str) or job_id == "" or len(str(job_id)) > 256:
         raise _malformed("job_id is a number or a text of 1 to 256 characters")
@@ -166,6 +171,7 @@ def parse_job(payload: bytes) -> JobOrder:
         expires_at=expires_at,
         playbook=parse_options(members["playbook"]) if "playbook" in members else None,
         secrets=_secrets(members.get("secrets", {})),
+        user=_user(members, context),
     )
 
 
@@ -252,6 +258,16 @@ def _text(members: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value or len(value) > 256:
         raise _malformed(f"{name} is a text of 1 to 256 characters")
     return value
+
+
+def _user(members: Mapping[str, Any], context: RunContext) -> str:
+    if "user" not in members:
+        return ""
+    if context is not RunContext.INTERACTIVE:
+        raise _malformed("only an interactive job names a user")
+    if not is_account_name(members["user"]):
+        raise _malformed(f"user is the name of an account, 1 to {MAX_ACCOUNT_NAME} characters")
+    return str(members["user"])
 
 
 def _number(members: Mapping[str, Any], name: str) -> float:

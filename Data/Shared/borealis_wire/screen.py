@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from borealis_wire import strict_json
+from borealis_wire.accounts import is_account_name
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.limits import KIB, MIB
 from borealis_wire.refusal import Refused
@@ -77,6 +78,7 @@ class ScreenOrder:
         seconds: of ``watch``: it ends by itself after that.
         watch_id: of ``stop``: the ``order_id`` of what is to end; of ``watch``: the one that it takes the place of.
         node_id: upstream's name for the viewer of a region; travels back with each picture.
+        user: whose screen, and nobody else's; empty: any signed-in user's. Travels only where it says something.
     """
 
     order_id: str
@@ -94,6 +96,7 @@ class ScreenOrder:
     seconds: int = 0
     watch_id: str = ""
     node_id: str = ""
+    user: str = ""
 
     @property
     def run_id(self) -> str:
@@ -123,6 +126,7 @@ class ScreenOrder:
             "node_id": self.node_id,
             "issued_at": self.issued_at,
             "expires_at": self.expires_at,
+            **({"user": self.user} if self.user else {}),
         }
 
     def to_payload(self) -> bytes:
@@ -161,7 +165,7 @@ def parse_screen(payload: bytes) -> ScreenOrder:
         value = strict_json.loads(payload, max_bytes=MAX_ORDER_BYTES)
     except strict_json.JsonError as error:
         raise _malformed(str(error)) from error
-    if not isinstance(value, dict) or set(value) != _MEMBERS:
+    if not isinstance(value, dict) or set(value) - {"user"} != _MEMBERS:
         # A member we do not know may carry a condition we would break by ignoring it.
         raise _malformed("an order to look has members that are not known, or lacks some")
     try:
@@ -191,7 +195,10 @@ def parse_screen(payload: bytes) -> ScreenOrder:
         seconds=_whole(value, "seconds", 0, MAX_WATCH_SECONDS),
         watch_id=_text(value, "watch_id", least=0),
         node_id=_text(value, "node_id", least=0),
+        user=value.get("user", ""),
     )
+    if "user" in value and not is_account_name(value["user"]):
+        raise _malformed("user is the name of an account")
     if action is ScreenAction.WATCH and (order.rate < MIN_RATE or order.seconds < 1):
         raise _malformed("a live view has a rate and an end")
     if action is ScreenAction.STOP and not order.watch_id:

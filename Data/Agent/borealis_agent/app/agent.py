@@ -76,6 +76,7 @@ class Agent:
             clock=self._clock,
             claim=rooms.user_door.claim if rooms.user_door is not None else None,
             updater=lambda: self._updating,
+            user=rooms.user,
         )
         self._link = Link(
             http=self._http, inbox=self._intake, clock=self._clock, rng=self._rng, hostname=machine.hostname

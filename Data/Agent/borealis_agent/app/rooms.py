@@ -29,7 +29,15 @@ from borealis_wire.screen import ScreenOrder
 def spool_of(settings: AgentSettings) -> Path:
     """The spool of this agent; two that share a root have one each."""
     spool = settings.paths.spool
-    return spool if settings.run_context is RunContext.SYSTEM else spool / "currentuser"
+    if settings.run_context is RunContext.SYSTEM:
+        return spool
+    own = spool / "currentuser"
+    # On Windows the agents of all users share one folder.
+    return own / _plain(machine.current_user()) if sys.platform == "win32" else own
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_." else "_" for char in name).strip(".") or "user"
 
 
 class Rooms:
@@ -46,6 +54,7 @@ class Rooms:
         self._environ = environ
         self._clock = clock
         self._rng = rng
+        self.user = machine.current_user() if settings.run_context is RunContext.INTERACTIVE else ""
         self.config = AgentConfig(settings.config_path, clock=clock)
         self.trust = TrustStore(settings.paths.trusted_server, clock=clock)
         self.identity = self._open_identity()
@@ -133,10 +142,13 @@ class Rooms:
                 own=own,
                 clock=self._clock,
                 rng=self._rng,
+                user=self.user,
             )
-        return self._client(self._settings, self.identity, enroller)
+        return self._client(self._settings, self.identity, enroller, self.user)
 
-    def _client(self, settings: AgentSettings, identity: DeviceIdentity, enroller: Enroller | None) -> AgentHttpClient:
+    def _client(
+        self, settings: AgentSettings, identity: DeviceIdentity, enroller: Enroller | None, user: str
+    ) -> AgentHttpClient:
         return AgentHttpClient(
             settings=settings,
             identity=identity,
@@ -145,10 +157,11 @@ class Rooms:
             randomness=SystemRandomness(),
             rng=self._rng,
             enroller=enroller,
+            user=user,
         )
 
     def broker(self) -> UserBroker:
-        """Where the signed-in user's agent comes for its tokens."""
+        """Where signed-in users' agents come for their tokens."""
         context = RunContext.INTERACTIVE
         identity = DeviceIdentity(
             key=self.identity.key,
@@ -170,8 +183,8 @@ class Rooms:
         return UserBroker(
             self._settings.paths.root / "Run" / SOCKET_NAME,
             lender=TokenLender(
-                make=lambda: self._client(replace(self._settings, run_context=context), identity, None),
-                vault=lambda: identity.vault(self.trust.ca_pin),
+                make=lambda user: self._client(replace(self._settings, run_context=context), identity, None, user),
+                guid=lambda: self.http.guid,
                 clock=self._clock,
             ),
             pinned=lambda: pinned_to_json(self.trust, self.http.base_url),

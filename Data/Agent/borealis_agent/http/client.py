@@ -18,7 +18,7 @@ from borealis_agent.http.ports import Enroller, TrustPort
 from borealis_agent.http.tokens import ATTEMPTS, LONGEST_WAIT_HERE, REVOKED_ADVICE, TokenKeeper, busy
 from borealis_agent.http.transport import DEFAULT_TIMEOUT, EngineTransport
 from borealis_agent.http.verdicts import Verdict, read_request
-from borealis_agent.identity import DeviceIdentity
+from borealis_agent.identity import AccessToken, DeviceIdentity
 from borealis_base.backoff import Backoff
 from borealis_base.clock import Clock
 from borealis_wire.messages import agent_id
@@ -32,6 +32,8 @@ class AgentHttpClient:
     Attributes:
         context: the run context this agent works in.
         enroller: who gets the device enrolled when tokens are of no more use; None lets ``ReenrolRequired`` through.
+
+    ``user``: the signed-in user whom the access token is to name, in the interactive context.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class AgentHttpClient:
         randomness: Randomness,
         rng: random.Random | None = None,
         enroller: Enroller | None = None,
+        user: str = "",
     ) -> None:
         self.context = settings.run_context
         self.enroller = enroller
@@ -59,6 +62,7 @@ class AgentHttpClient:
             clock=clock,
             randomness=randomness,
             rng=self._rng,
+            user=user,
         )
         self._turn = asyncio.Lock()
 
@@ -88,6 +92,11 @@ class AgentHttpClient:
             ReenrolRequired: nothing is pinned yet.
         """
         return self._transport.new_session()
+
+    @property
+    def access(self) -> AccessToken | None:
+        """The access token at hand with its expiry; None where there is none."""
+        return self._tokens.access
 
     def agent_id(self, hostname: str) -> str:
         """Upstream's agent id of this agent on a machine of that name."""

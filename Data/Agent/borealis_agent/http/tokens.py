@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 
 
 class TokenKeeper:
-    """The access token of one agent. Call from one task at a time; ``client`` sees to that."""
+    """The access token of one agent. Call from one task at a time; ``client`` sees to that.
+
+    ``user``: the signed-in user whom the token names; empty for SYSTEM's own.
+    """
 
     def __init__(
         self,
@@ -47,8 +50,10 @@ class TokenKeeper:
         clock: Clock,
         randomness: Randomness,
         rng: random.Random,
+        user: str = "",
     ) -> None:
         self._identity = identity
+        self._user = user
         self._trust = trust
         self._transport = transport
         self._clock = clock
@@ -72,6 +77,11 @@ class TokenKeeper:
     def token(self) -> str:
         """The access token at hand, fresh or not; empty where there is none."""
         return self._access.token if self._access else ""
+
+    @property
+    def access(self) -> AccessToken | None:
+        """The access token at hand with its expiry."""
+        return self._access
 
     @property
     def fresh_token(self) -> str:
@@ -127,7 +137,7 @@ class TokenKeeper:
             raise ReenrolRequired("this device has no pinned Engine")
         vault = self._identity.vault(self._trust.ca_pin)
         stored = vault.load_access(self._identity.context)
-        if stored is not None and self._guid and self._is_usable(stored):
+        if stored is not None and self._guid and stored.user == self._user and self._is_usable(stored):
             return self._take(stored)
         refresh_token = vault.load_refresh()
         if not self._guid or refresh_token is None:
@@ -155,7 +165,7 @@ class TokenKeeper:
                 raise Retryable(f"the token refresh was refused ({answer.status} {answer.code})", retry_after=60)
 
     async def _ask(self, guid: str, refresh_token: str) -> tuple[Answer, Reading]:
-        payload = {"guid": guid, "refresh_token": refresh_token}
+        payload = {"guid": guid, "refresh_token": refresh_token, **({"user": self._user} if self._user else {})}
         backoff = Backoff(first=0.5, longest=LONGEST_WAIT_HERE)
         attempt = 1
         while True:
@@ -208,7 +218,8 @@ class TokenKeeper:
         successor = answer.body.get("refresh_token")
         if isinstance(successor, str) and successor:
             vault.store_refresh(successor)  # before the access token: losing that one costs a refresh only
-        access = AccessToken(str(answer.body["access_token"]), self._clock.now() + seconds - EXPIRY_MARGIN_SECONDS)
+        expires_at = self._clock.now() + seconds - EXPIRY_MARGIN_SECONDS
+        access = AccessToken(str(answer.body["access_token"]), expires_at, self._user)
         vault.store_access(self._identity.context, access)
         log.debug("-- access token refreshed, good for %.0f s", seconds)
         return access

@@ -39,10 +39,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AccessToken:
-    """An access token and the Unix second from which it is not used any more."""
+    """An access token and the Unix second from which it is not used any more. ``user``: the account that it names."""
 
     token: str
     expires_at: float
+    user: str = ""
 
     def __repr__(self) -> str:
         return f"AccessToken(expires_at={self.expires_at})"
@@ -72,7 +73,7 @@ class TokenVault:
             return None
         token, expires_at = content.get("token"), content.get("expires_at")
         if isinstance(token, str) and isinstance(expires_at, int | float) and content.get("context") == context:
-            return AccessToken(token, float(expires_at))
+            return AccessToken(token, float(expires_at), str(content.get("user", "")))
         self._aside(path, "is not this run context's token")
         return None
 
@@ -83,6 +84,8 @@ class TokenVault:
             OSError: the old file is then untouched.
         """
         content = {"kind": "access", "context": str(context), "token": access.token, "expires_at": access.expires_at}
+        if access.user:
+            content["user"] = access.user
         metadata = {"access_expires_at": int(access.expires_at), "access_bound_at": int(self._clock.now())}
         self._store(self._folder / ACCESS_FILES[context], content, metadata)
 

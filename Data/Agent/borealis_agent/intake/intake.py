@@ -35,7 +35,8 @@ class Intake:
     """Takes orders for one agent. ``tasks`` is the program's supervisor; runs are its tasks.
 
     ``claim`` gets an envelope that holds, before its run is journalled here: where several users' agents share a
-    device, somebody else keeps the journal of them all. It raises ``Refused`` or ``OSError``.
+    device, somebody else keeps the journal of them all. It raises ``Refused`` or ``OSError``. ``user`` is the account
+    that this agent runs as: orders that name another one are refused.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Intake:
         max_runs: int = MAX_RUNS,
         claim: Callable[[Any], Awaitable[None]] | None = None,
         updater: Callable[[], Updater | None] = lambda: None,
+        user: str = "",
     ) -> None:
         self._trust = trust
         self._rest = rest
         self._context = context
+        self._user = user
         self._spool = spool
         self._router = router
         self._results = results
@@ -233,6 +236,7 @@ class Intake:
                 device_guid=self._rest.guid,
                 context=self._context,
                 now=self._clock.now(),
+                user=self._user,
             )
 
         return self._with_newest_keys(verify)
@@ -253,6 +257,7 @@ class Intake:
                 device_guid=self._rest.guid,
                 context=self._context,
                 now=self._clock.now(),
+                user=self._user,
             )
 
         return self._with_newest_keys(verify)

@@ -11,7 +11,7 @@ from borealis_agent.platform import machine
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire import PROTOCOL_VERSION
-from borealis_wire.events import SERVICE_MODES, Rest
+from borealis_wire.events import SERVICE_MODES, Rest, RunContext
 from borealis_wire.limits import FIRST_HEARTBEAT_SECONDS, HEARTBEAT_SECONDS
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class HeartbeatLoop:
         """The heartbeat as JSON."""
         hostname = self._hostname()
         self._operating_system = self._operating_system or machine.operating_system()[:_MAX_TEXT]
+        active = machine.active_user()[:_MAX_TEXT] if self._http.context is RunContext.SYSTEM else ""
         return {
             "guid": self._http.guid,
             "hostname": hostname,
@@ -86,6 +87,7 @@ class HeartbeatLoop:
                 "cpu_percent": self._cpu.percent(),
                 "memory_percent": machine.memory_percent(),
                 "operating_system": self._operating_system,
+                **({"active_user": active} if active else {}),
             },
             "inventory": {},
             "agent_build_id": self._build_id,

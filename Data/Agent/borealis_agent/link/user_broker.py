@@ -1,9 +1,10 @@
-"""Lets the signed-in user's agent in, without giving that user anything of SYSTEM's (contract 2, threats 11).
+"""Lets signed-in users' agents in, without giving those users anything of SYSTEM's (contract 2, threats 11).
 
-Both agents of a device share its GUID and its key, and it enrols once. But a user must never read the key or the
-refresh token. So the SYSTEM agent alone holds them, and hands over what the user's agent needs and no more: an
-access token of 15 minutes for the context ``interactive``, and whom to trust. It does so on a Unix socket, to an
-account that the kernel names (``SO_PEERCRED``), and to one account at a time.
+All agents of a device share its GUID and its key, and it enrols once. But a user must never read the key or the
+refresh token. So the SYSTEM agent alone holds them, and hands over what a user's agent needs and no more: an
+access token of 15 minutes for the context ``interactive`` that names this user, and whom to trust. It does so on a
+Unix socket, to an account that the kernel names (``SO_PEERCRED``): nobody says there who they are. The Engine knows a
+user's name from the token alone, so no user's agent gets what is meant for another user.
 
 It also keeps the journal of interactive runs, for every user of the device: a run that one user's agent has begun
 does not begin again in another's.
@@ -14,7 +15,6 @@ import contextlib
 import json
 import logging
 import socket
-import struct
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -22,7 +22,9 @@ from typing import Any, Final, Protocol
 
 from borealis_agent.core.errors import AgentError
 from borealis_agent.http import AgentHttpClient
-from borealis_agent.identity import AccessToken, TokenVault
+from borealis_agent.identity import AccessToken
+from borealis_agent.link.callers import STRANGERS, Callers, peer_uid, person_of
+from borealis_agent.trust import check_user
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire import strict_json
@@ -36,10 +38,11 @@ from borealis_wire.screen import ScreenOrder, parse_screen
 
 SOCKET_NAME: Final = "user-broker.sock"
 MAX_LINE_BYTES: Final = 2 * MAX_ENVELOPE_PAYLOAD_BYTES + 64 * KIB
-MAX_CONNECTIONS: Final = 16
-FIRST_USER_UID: Final = 1000
-NOBODY_UID: Final = 65534
-REQUESTS_A_MINUTE: Final = 600
+ACCEPTED_AT_ONCE: Final = 256
+QUEUE: Final = 1024
+PAUSE_SECONDS: Final = 5.0
+MAX_LENT: Final = 64
+"""Users whose tokens are kept at hand; who comes back later than that many others gets a new one."""
 _LISTEN_MODE: Final = 0o666
 """Anybody may knock; whom the kernel names is what decides."""
 
@@ -53,42 +56,41 @@ class Lender(Protocol):
     def guid(self) -> str:
         """This device's GUID."""
 
-    async def lend(self, *, renew: bool) -> AccessToken:
-        """A fresh access token, with ``renew`` another one than last time. Raises ``AgentError``."""
+    async def lend(self, user: str, *, renew: bool) -> AccessToken:
+        """A fresh access token that names ``user``, with ``renew`` not the last one again. Raises ``AgentError``."""
 
 
 class TokenLender:
-    """Lends the tokens of an ``AgentHttpClient`` of the interactive context, made when somebody first asks."""
+    """Lends the tokens of one ``AgentHttpClient`` for each user, made when that user first asks."""
 
-    def __init__(self, *, make: Callable[[], AgentHttpClient], vault: Callable[[], TokenVault], clock: Clock) -> None:
+    def __init__(self, *, make: Callable[[str], AgentHttpClient], guid: Callable[[], str], clock: Clock) -> None:
         self._make = make
-        self._vault = vault
+        self._guid = guid
         self._clock = clock
-        self._client: AgentHttpClient | None = None
+        self._clients: dict[str, AgentHttpClient] = {}
 
     @property
     def guid(self) -> str:
         """This device's GUID."""
-        return self._http.guid
+        return self._guid()
 
-    async def lend(self, *, renew: bool) -> AccessToken:
-        """A fresh access token. Raises ``AgentError``."""
-        token = await (self._http.renew() if renew else self._http.ensure_authenticated())
-        stored = self._vault().load_access(RunContext.INTERACTIVE)
-        if stored is not None and stored.token == token:
-            return stored
-        return AccessToken(token, self._clock.now() + REFRESH_EARLY_SECONDS + 1)
+    async def lend(self, user: str, *, renew: bool) -> AccessToken:
+        """A fresh access token that names ``user``. Raises ``AgentError``."""
+        client = self._clients.pop(user, None) or self._make(user)
+        self._clients[user] = client  # last in the order: lent most lately
+        while len(self._clients) > MAX_LENT:
+            await self._clients.pop(next(iter(self._clients))).close()
+        # Enrolled anew since: the token at hand is of a device that is not ours any more.
+        renew = renew or client.guid != self._guid()
+        token = await (client.renew() if renew else client.ensure_authenticated())
+        if client.access is not None and client.access.token == token:
+            return client.access
+        return AccessToken(token, self._clock.now() + REFRESH_EARLY_SECONDS + 1, user)
 
     async def close(self) -> None:
         """Hang up."""
-        if self._client is not None:
-            await self._client.close()
-
-    @property
-    def _http(self) -> AgentHttpClient:
-        if self._client is None:
-            self._client = self._make()
-        return self._client
+        for client in self._clients.values():
+            await client.close()
 
 
 Claim = Callable[[JobOrder | ScreenOrder], Awaitable[None]]
@@ -107,7 +109,7 @@ class UserBroker:
         trusted: Callable[[], Mapping[str, VerifyKey]],
         claim: Claim,
         clock: Clock,
-        may_enter: Callable[[int], bool] | None = None,
+        person: Callable[[int], str | None] = person_of,
     ) -> None:
         self._path = path
         self._lender = lender
@@ -115,9 +117,8 @@ class UserBroker:
         self._trusted = trusted
         self._claim = claim
         self._clock = clock
-        self._may_enter = may_enter or is_person
-        self._holder: int | None = None
-        self._connections: dict[int, int] = {}
+        self._person = person
+        self._callers = Callers()
 
     async def run(self) -> None:
         """Serve as long as the agent runs; an agent that cannot have the socket goes on without it and says so."""
@@ -128,80 +129,98 @@ class UserBroker:
         except OSError as error:
             log.error("the signed-in user's agent cannot be let in at %s: %s", self._path, error)
             return
+        loop = asyncio.get_running_loop()
         async with Supervisor() as tasks:
-            loop = asyncio.get_running_loop()
+            loop.add_reader(listener, self._answer_door, listener, tasks)
             try:
-                while True:
-                    connection, _ = await loop.sock_accept(listener)
-                    connection.setblocking(False)
-                    tasks.start("a user's agent", self._serve(connection))
+                await asyncio.Event().wait()
             finally:
+                loop.remove_reader(listener)
                 listener.close()
                 self._path.unlink(missing_ok=True)
 
-    async def _serve(self, connection: socket.socket) -> None:
-        uid = peer_uid(connection)
-        if not self._admit(uid):
-            connection.close()
-            return
-        reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_LINE_BYTES)
+    def _answer_door(self, listener: socket.socket, tasks: Supervisor) -> None:
+        """Let in or turn away all who wait, at once: a queue that one user fills would shut out the others."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:  # no file descriptor is left: some may be in a moment
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listener)
+                tasks.start("let users' agents in again", self._try_again(listener, tasks))
+                log.warning("users' agents cannot be let in for a moment: %s", error)
+                return
+            uid = peer_uid(connection)
+            user = self._admit(uid)
+            if user is None:
+                connection.close()
+            else:
+                connection.setblocking(False)
+                tasks.start("a user's agent", self._serve(connection, uid, user))
+
+    async def _try_again(self, listener: socket.socket, tasks: Supervisor) -> None:
+        await self._clock.sleep(PAUSE_SECONDS)
+        asyncio.get_running_loop().add_reader(listener, self._answer_door, listener, tasks)
+
+    async def _serve(self, connection: socket.socket, uid: int, user: str) -> None:
         try:
-            await self._converse(uid, reader, writer)
+            reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_LINE_BYTES)
+            try:
+                await self._converse(uid, user, reader, writer)
+            finally:
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            log.warning("the agent of uid %d was cut off: %s", uid, error)
+            if self._callers.worth_a_line(uid, self._clock.monotonic()):
+                log.warning("the agent of %s was cut off: %s", user, error)
         finally:
-            self._leave(uid)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            if self._callers.leave(uid):
+                log.debug("-- %s has no agent here any more", user)
 
-    def _admit(self, uid: int) -> bool:
-        if not self._may_enter(uid):
-            log.warning("uid %d asked for the user's agent's token and is not a person who signs in; refused", uid)
-            return False
-        if sum(self._connections.values()) >= MAX_CONNECTIONS:
-            return False
-        self._connections[uid] = self._connections.get(uid, 0) + 1
-        if self._holder is None:
-            self._holder = uid
-            log.info("uid %d is the signed-in user of this device now", uid)
-        return True
+    def _admit(self, uid: int) -> str | None:
+        now = self._clock.monotonic()
+        # Counted first: whoever floods is turned away before the account is looked up.
+        if not self._callers.enter(uid, now):
+            if self._callers.worth_a_line(uid, now):
+                log.warning("uid %d has too many connections to this agent; further ones are refused", uid)
+            return None
+        user = self._person(uid)
+        if user is None:
+            self._callers.forget(uid)
+            if self._callers.worth_a_line(STRANGERS, now):
+                log.warning("uid %d asked for a user's agent's token and is not a person who signs in; refused", uid)
+        return user
 
-    def _leave(self, uid: int) -> None:
-        self._connections[uid] -= 1
-        if self._connections[uid] == 0:
-            del self._connections[uid]
-            if self._holder == uid:
-                self._holder = next(iter(self._connections), None)
-
-    async def _converse(self, uid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        began, count = self._clock.monotonic(), 0
+    async def _converse(self, uid: int, user: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
-            if self._clock.monotonic() - began > 60:
-                began, count = self._clock.monotonic(), 0
-            count += 1
-            if count > REQUESTS_A_MINUTE:
+            if not self._callers.may_ask(uid, self._clock.monotonic()):
                 raise ValueError("it asks too often")
-            answer = await self._answer(uid, line)
+            answer = await self._answer(uid, user, line)
             writer.write(json.dumps(answer).encode("ascii") + b"\n")
             await writer.drain()
 
-    async def _answer(self, uid: int, line: bytes) -> dict[str, Any]:
+    async def _answer(self, uid: int, user: str, line: bytes) -> dict[str, Any]:
         request = strict_json.loads(line, max_bytes=MAX_LINE_BYTES)
         if not isinstance(request, dict):
             raise ValueError("a request is an object")
-        if uid != self._holder:
-            return _error("in_use", "another user is signed in on this device; one at a time has an agent", 60.0)
         match request.get("op"):
             case "token":
-                return await self._token(renew=request.get("renew") is True)
+                renew = request.get("renew") is True
+                if renew and not self._callers.may_renew(uid, self._clock.monotonic()):
+                    return _error("too_often", "another token was asked for too often", 60.0)
+                return await self._token(user, renew=renew)
             case "claim":
-                return await self._claimed(request.get("envelope"))
+                return await self._claimed(user, request.get("envelope"))
         return _error("unknown_request", "the SYSTEM agent knows no such request", 300.0)
 
-    async def _token(self, *, renew: bool) -> dict[str, Any]:
+    async def _token(self, user: str, *, renew: bool) -> dict[str, Any]:
         try:
-            access = await self._lender.lend(renew=renew)
+            access = await self._lender.lend(user, renew=renew)
         except AgentError as error:
             return _error("no_token", str(error), getattr(error, "retry_after", None) or 15.0)
         return {
@@ -209,16 +228,18 @@ class UserBroker:
             "guid": self._lender.guid,
             "access_token": access.token,
             "expires_at": access.expires_at,
+            "user": user,
             "pinned": self._pinned(),
         }
 
-    async def _claimed(self, envelope: Any) -> dict[str, Any]:
+    async def _claimed(self, user: str, envelope: Any) -> dict[str, Any]:
         try:
             order = self._opened(envelope)
             if order.device_guid != self._lender.guid:
                 raise Refused(RefusalCode.WRONG_DEVICE, "sealed for another device")
             if order.context is not RunContext.INTERACTIVE:
                 raise Refused(RefusalCode.WRONG_CONTEXT, "only interactive runs are claimed here")
+            check_user(order.user, user)
             if order.expires_at <= self._clock.now():
                 raise Refused(RefusalCode.EXPIRED, "expired")
             await self._claim(order)
@@ -234,27 +255,6 @@ class UserBroker:
         return parse_job(open_envelope(envelope, expected_type=JOB_TYPE, trusted=self._trusted()).payload)
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """Who is at the other end, by the kernel's word; -1 where it does not say."""
-    if sys.platform != "linux":
-        return -1
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(uid)
-
-
-def is_person(uid: int) -> bool:
-    """Whether a user id is an account that somebody signs in to: not root, no service, with a shell."""
-    if not FIRST_USER_UID <= uid < NOBODY_UID or sys.platform == "win32":
-        return False
-    import pwd
-
-    try:
-        shell = pwd.getpwuid(uid).pw_shell
-    except KeyError:
-        return False
-    return Path(shell).name not in {"nologin", "false", ""}
-
-
 def _listen(path: Path) -> socket.socket:
     if sys.platform == "win32":
         raise OSError("there are no such sockets here")
@@ -264,7 +264,7 @@ def _listen(path: Path) -> socket.socket:
     try:
         listener.bind(str(path))
         path.chmod(_LISTEN_MODE)
-        listener.listen(8)
+        listener.listen(QUEUE)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -18,7 +18,8 @@ from typing import Any, Final
 from borealis_agent.core.errors import Retryable
 from borealis_agent.http import Enroller
 from borealis_agent.identity import AccessToken, DeviceIdentity
-from borealis_agent.link.user_broker import MAX_LINE_BYTES, peer_uid
+from borealis_agent.link.callers import peer_uid
+from borealis_agent.link.user_broker import MAX_LINE_BYTES
 from borealis_agent.trust import TrustedKeys, TrustStore
 from borealis_base.backoff import Backoff
 from borealis_base.clock import Clock
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Loan:
-    """What the SYSTEM agent lends. ``keys`` are the signing keys to trust."""
+    """What the SYSTEM agent lends. ``keys`` are the signing keys to trust; ``access.user`` is whom it takes us for."""
 
     guid: str
     access: AccessToken
@@ -156,8 +157,10 @@ class BorrowingEnroller:
         own: Enroller,
         clock: Clock,
         rng: random.Random,
+        user: str = "",
     ) -> None:
         self._door = door
+        self._user = user
         self._identity = identity
         self._trust = trust
         self._own = own
@@ -208,7 +211,9 @@ class BorrowingEnroller:
             trust.pin(engine_url=loan.engine_url, ca_pem=loan.ca_pem, ca_pin=loan.ca_pin, keys=loan.keys)
         if self._identity.load_guid() != loan.guid:
             self._identity.store_guid(loan.guid)
-        self._identity.vault(loan.ca_pin).store_access(RunContext.INTERACTIVE, loan.access)
+        # Under our own name, whatever the other end calls us: it is only where this agent looks for it again.
+        access = AccessToken(loan.access.token, loan.access.expires_at, self._user)
+        self._identity.vault(loan.ca_pin).store_access(RunContext.INTERACTIVE, access)
         self._last = loan.access.token
 
 
@@ -232,7 +237,7 @@ def _read_loan(answer: dict[str, Any]) -> Loan:
         frozenset(str(key_id) for key_id in pinned["revoked"]),
         float(pinned["issued_at"]),
     )
-    access = AccessToken(str(answer["access_token"]), float(answer["expires_at"]))
+    access = AccessToken(str(answer["access_token"]), float(answer["expires_at"]), str(answer.get("user", "")))
     return Loan(
         str(answer["guid"]),
         access,

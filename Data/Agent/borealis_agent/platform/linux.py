@@ -24,6 +24,16 @@ def current_user() -> str:
         return str(os.geteuid())
 
 
+def active_user(seat: Path = Path("/run/systemd/seats/seat0")) -> str:
+    """Who sits at the machine's own screen, as logind says; empty where nobody does or nothing says."""
+    try:
+        lines = seat.read_text("utf-8", errors="replace").splitlines()
+        uid = next(int(line.removeprefix("ACTIVE_UID=")) for line in lines if line.startswith("ACTIVE_UID="))
+        return pwd.getpwuid(uid).pw_name
+    except (OSError, ValueError, KeyError, StopIteration, OverflowError):
+        return ""
+
+
 def uptime_seconds() -> float | None:
     """Seconds since the machine started."""
     try:

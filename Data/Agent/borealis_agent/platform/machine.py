@@ -11,6 +11,7 @@ from borealis_wire.limits import HOSTNAME_MAX
 if sys.platform == "win32":
     from borealis_agent.platform.windows import (
         CpuMeter,
+        active_user,
         current_user,
         is_privileged,
         memory_percent,
@@ -22,6 +23,7 @@ if sys.platform == "win32":
 else:
     from borealis_agent.platform.linux import (
         CpuMeter,
+        active_user,
         current_user,
         is_privileged,
         memory_percent,
@@ -33,6 +35,7 @@ else:
 
 __all__ = [
     "CpuMeter",
+    "active_user",
     "current_user",
     "hostname",
     "is_privileged",

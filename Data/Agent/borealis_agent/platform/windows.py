@@ -144,6 +144,11 @@ if sys.platform == "win32":
             return round(min(100.0, max(0.0, 100.0 * (1 - idle / total))), 1) if total > 0 else None
 
 
+def active_user() -> str:
+    """Who sits at the machine's own screen; not known here."""
+    return ""
+
+
 def current_user() -> str:
     """``DOMAIN\\user`` of the account we run as."""
     domain = os.environ.get("USERDOMAIN", "")

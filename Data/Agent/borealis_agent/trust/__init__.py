@@ -6,6 +6,7 @@ given a ``TrustStore`` through its port. Does not check replay: the journal (``o
 
 from borealis_agent.trust.policy import (
     apply_keys,
+    check_user,
     keys_after_enrolment,
     verify_cancel,
     verify_job,
@@ -19,6 +20,7 @@ __all__ = [
     "TrustStore",
     "TrustedKeys",
     "apply_keys",
+    "check_user",
     "keys_after_enrolment",
     "verify_cancel",
     "verify_job",

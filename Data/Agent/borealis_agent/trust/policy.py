@@ -1,6 +1,6 @@
 """What an order must pass before anything of ours acts on it (contract 4 and 8). Pure: no clock, no disk.
 
-The checks, in this order: size and shape, type, signature and key, device, context, time, digests. Only the
+The checks, in this order: size and shape, type, signature and key, device, context and user, time, digests. Only the
 envelope is believed; of the payload around it, script and files are taken after their digests matched. Replay is
 not checked here: the journal knows what began before, and is asked next.
 """
@@ -26,7 +26,13 @@ _MAX_FILES_CHARS: Final = MAX_FILES_BYTES * 4 // 3 + 4 * MAX_FILES
 
 
 def verify_job(
-    payload: Any, *, trusted: Mapping[str, VerifyKey], device_guid: str, context: RunContext, now: float
+    payload: Any,
+    *,
+    trusted: Mapping[str, VerifyKey],
+    device_guid: str,
+    context: RunContext,
+    now: float,
+    user: str = "",
 ) -> VerifiedJob:
     """Turn the payload of ``quick_job_run`` into a job that may be run.
 
@@ -36,6 +42,7 @@ def verify_job(
         device_guid: this device's GUID, upper-case.
         context: the run context of this agent.
         now: Unix seconds by this device's clock.
+        user: the account that this agent runs as.
 
     Raises:
         Refused: with the code that the Engine is told. Does not check replay.
@@ -46,6 +53,7 @@ def verify_job(
     _check_device(order.device_guid, device_guid)
     if order.context is not context:
         raise Refused(RefusalCode.WRONG_CONTEXT, f"sealed for the {order.context} agent, this is the {context} one")
+    check_user(order.user, user)
     _check_time(order.issued_at, order.expires_at, now)
     script = _script(script_text, encoding)
     if hashlib.sha256(script).hexdigest() != order.script_sha256:
@@ -70,13 +78,20 @@ def verify_cancel(payload: Any, *, trusted: Mapping[str, VerifyKey], device_guid
 
 
 def verify_screen(
-    payload: Any, *, trusted: Mapping[str, VerifyKey], device_guid: str, context: RunContext, now: float
+    payload: Any,
+    *,
+    trusted: Mapping[str, VerifyKey],
+    device_guid: str,
+    context: RunContext,
+    now: float,
+    user: str = "",
 ) -> ScreenOrder:
     """Open an order to look at the screen, of ``screen_order`` or ``list_agent_windows``.
 
     Args:
         payload: as it came, ``{"envelope": …}`` or the envelope itself.
         context: the run context of this agent: whoever is signed in is looked at by their own agent alone.
+        user: the account that this agent runs as.
 
     Raises:
         Refused: with the code that the Engine is told. Does not check replay.
@@ -86,6 +101,7 @@ def verify_screen(
     _check_device(order.device_guid, device_guid)
     if order.context is not context:
         raise Refused(RefusalCode.WRONG_CONTEXT, f"sealed for the {order.context} agent, this is the {context} one")
+    check_user(order.user, user)
     _check_time(order.issued_at, order.expires_at, now)
     return order
 
@@ -160,6 +176,16 @@ def keys_after_enrolment(offered: TrustedKeys, *, pinned: TrustedKeys, same_engi
     if not keys:
         raise Refused(RefusalCode.UNKNOWN_KEY, "the Engine names revoked signing keys only")
     return TrustedKeys(keys, pinned.revoked, max(offered.issued_at, pinned.issued_at))
+
+
+def check_user(named: str, own: str) -> None:
+    """An order that names a user is that user's alone.
+
+    Raises:
+        Refused: ``wrong_context``.
+    """
+    if named and named != own:
+        raise Refused(RefusalCode.WRONG_CONTEXT, "sealed for another user of this device")
 
 
 def _outer(payload: Any) -> tuple[str, str, list[tuple[str, str]]]:

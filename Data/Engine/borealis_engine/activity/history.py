@@ -181,6 +181,8 @@ class ActivityHistory:
             "script_name": row["script_name"],
             "script_type": row["script_type"],
             "context": row["context"],
+            "run_as_user": row["run_as_user"] or "",
+            "ran_as_user": (row["ran_as_user"] or "") if row["sent_at"] is not None else "",
             "assembly_guid": row["assembly_guid"],
             "assembly_version": row["assembly_version"],
         }

@@ -13,6 +13,8 @@ class LiveRun:
 
     Times are Unix seconds. ``offers`` counts how often it was handed out, one for a past life of the Engine.
     ``envelope`` is the sealed order, dropped once the device has it and read back from the database if needed.
+    ``run_as_user`` is the signed-in user whom the operator named; empty: any. ``ran_as_user`` is the one whose agent
+    gets it, empty while nobody is chosen; ``rerouted``: another one than is recorded.
     """
 
     id: int
@@ -32,11 +34,23 @@ class LiveRun:
     cancel_requested: bool = False
     offers: int = 0
     envelope: dict[str, Any] | None = None
+    run_as_user: str = ""
+    ran_as_user: str = ""
+    rerouted: bool = False
 
     @property
     def facts(self) -> RunFacts:
         """What the state machine decides on."""
         return RunFacts(self.status, self.sent_at is not None, self.cancel_requested, self.ended_by)
+
+    @property
+    def reroutable(self) -> bool:
+        """Whether another signed-in user's agent may get it: none was named, and none has been offered it."""
+        return not self.run_as_user and self.offers == 0 and self.sendable
+
+    def is_told_by(self, guid: str, context: RunContext, user: str) -> bool:
+        """Whether it is for this agent to tell what became of it."""
+        return self.guid == guid and self.context == context and self.ran_as_user in {"", user}
 
     @property
     def sendable(self) -> bool:

@@ -131,11 +131,11 @@ class ActivityService:
         """
         if not run.sendable:
             return False
-        if run.sent_at is None:
-            now = self._clock.now()
-            if not await self._db.write(lambda conn: store.mark_sent(conn, run.id, now)):
+        if run.sent_at is None or run.rerouted:
+            now, user = self._clock.now(), run.ran_as_user
+            if not await self._db.write(lambda conn: store.mark_sent(conn, run.id, now, user)):
                 return False
-            run.sent_at = now
+            run.sent_at, run.rerouted = run.sent_at or now, run.ran_as_user != user
         return run.sendable  # it may have ended while the database wrote
 
     def accepted(self, run: LiveRun) -> None:
@@ -194,15 +194,16 @@ class ActivityService:
             self._dirty.set()
             self.waiters.wake(run.run_id)
 
-    async def find(self, run_id: str, guid: str, context: RunContext) -> LiveRun | None:
-        """A run of this device and context in any status; None for anybody else's.
+    async def find(self, run_id: str, guid: str, context: RunContext, user: str = "") -> LiveRun | None:
+        """A run of this device, context and user in any status; None for anybody else's.
 
         Raises:
             Unavailable: the database is gone.
         """
         run = self._live.get(run_id) or await self._db.read(lambda conn: store.find_run(conn, run_id))
-        if run is None or run.guid != guid or run.context != context:
+        if run is None or not run.is_told_by(guid, context, user):
             return None
+        run.ran_as_user = run.ran_as_user or user
         return run
 
     # --- housekeeping

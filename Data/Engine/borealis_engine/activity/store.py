@@ -34,6 +34,8 @@ _LIVE_COLUMNS: Final = (
     runs.c.sent_at,
     runs.c.accepted_at,
     runs.c.cancel_requested_at,
+    runs.c.run_as_user,
+    runs.c.ran_as_user,
     jobs.c.timeout_seconds,
 )
 _LIST_COLUMNS: Final = (
@@ -112,6 +114,8 @@ def insert_runs(conn: Connection, new: Sequence[LiveRun]) -> None:
                 "stdout": "",
                 "stderr": "",
                 "reason": "",
+                "run_as_user": run.run_as_user or None,
+                "ran_as_user": run.ran_as_user or None,
             }
             for run in new
         ],
@@ -166,13 +170,14 @@ def under_way(conn: Connection, wanted: Sequence[str]) -> set[str]:
     return found
 
 
-def mark_sent(conn: Connection, run: int, now: float) -> bool:
-    """Note that a run may leave the Engine; False where it ended or is to be cancelled. Idempotent."""
+def mark_sent(conn: Connection, run: int, now: float, user: str = "") -> bool:
+    """Note that a run may leave the Engine, to this user's agent; False where it ended or is to be cancelled.
+
+    Idempotent: it keeps the time at which it was first noted.
+    """
     guard = and_(runs.c.status == RunStatus.PENDING.value, runs.c.cancel_requested_at.is_(None))
-    changed = conn.execute(update(runs).where(runs.c.id == run, guard, runs.c.sent_at.is_(None)).values(sent_at=now))
-    if changed.rowcount:
-        return True
-    return conn.execute(select(runs.c.id).where(runs.c.id == run, guard)).first() is not None
+    values = {"sent_at": func.coalesce(runs.c.sent_at, now), "ran_as_user": user or None}
+    return conn.execute(update(runs).where(runs.c.id == run, guard).values(**values)).rowcount == 1
 
 
 _MARK_RUNNING: Final = (
@@ -198,6 +203,7 @@ def record_outcome(conn: Connection, run: LiveRun, outcome: Outcome, now: float)
         "reason": outcome.reason,
         "finished_at": outcome.finished_at or now,
         "accepted_at": run.accepted_at,
+        "ran_as_user": run.ran_as_user or None,
     }
     if outcome.started_at is not None or run.accepted_at is not None:
         values["started_at"] = outcome.started_at or run.accepted_at
@@ -345,4 +351,6 @@ def _live(row: RowMapping) -> LiveRun:
         accepted_at=row["accepted_at"],
         cancel_requested=row["cancel_requested_at"] is not None,
         offers=0 if row["sent_at"] is None else 1,
+        run_as_user=row["run_as_user"] or "",
+        ran_as_user=row["ran_as_user"] or row["run_as_user"] or "",
     )

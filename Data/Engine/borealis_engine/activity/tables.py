@@ -71,6 +71,9 @@ runs: Final = Table(
     Column("stdout", Text, nullable=False),
     Column("stderr", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    # The signed-in user whom the operator named, and the one whose agent got it; null for none.
+    Column("run_as_user", String(256)),
+    Column("ran_as_user", String(256)),
     Index("ix_runs_job_id", "job_id"),
     Index("ix_runs_device_guid_id", "device_guid", "id"),
     Index("ix_runs_hostname_id", "hostname", "id"),

@@ -28,13 +28,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class DevicePrincipal:
-    """A device whose access token held: ``context`` is the token's."""
+    """A device whose access token held: ``context`` and ``user`` are the token's."""
 
     guid: str
     fingerprint: str
     context: str
     hostname: str
     status: str
+    user: str = ""
 
 
 def public(reason: str) -> dict[str, Any]:

@@ -91,7 +91,8 @@ class Doorkeeper:
             raise Unauthenticated("missing_authorization", "Send the access token as Authorization: Bearer.")
         claims = self._services.access_tokens.verify(token, self._services.clock.now())
         window = self._results if rule.limit == "results" else self._device_calls
-        window.check(claims.fingerprint, self._services.clock.monotonic())
+        # Each signed-in user's agent by itself: one that floods takes nothing from the others, nor from SYSTEM's.
+        window.check(f"{claims.fingerprint} {claims.context} {claims.user}", self._services.clock.monotonic())
         device = require_standing(claims, self._services.devices.auth_state(claims.guid))
         return Caller(
             peer,
@@ -101,6 +102,7 @@ class Doorkeeper:
                 context=str(claims.context),
                 hostname=device.hostname,
                 status=device.status,
+                user=claims.user,
             ),
         )
 

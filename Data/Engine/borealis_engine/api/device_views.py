@@ -14,13 +14,28 @@ from borealis_wire.messages import agent_id
 COLLECTOR_SECONDS: Final = 130
 
 
+class SignedInView(msgspec.Struct, frozen=True):
+    """A signed-in user whose agent is there. ``user`` is empty for an agent that names nobody.
+
+    ``since``: Unix seconds. ``active``: this user sits at the machine's own screen.
+    """
+
+    user: str
+    since: float
+    active: bool
+
+
 class PresenceView(msgspec.Struct, frozen=True):
-    """Who is there. ``contexts`` have a live session, ``since`` when; ``last_seen`` in Unix seconds, 0 for never."""
+    """Who is there. ``contexts`` have a live session, ``since`` when; ``last_seen`` in Unix seconds, 0 for never.
+
+    ``users``: signed-in users with an agent, by name.
+    """
 
     online: bool
     contexts: list[str]
     last_seen: float
     since: dict[str, float]
+    users: list[SignedInView]
 
 
 class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,9 +201,13 @@ def _members(devices: DeviceService, record: DeviceRecord) -> dict[str, Any]:
         "has_agent": record.auth.has_agent,
         "duplicate_suspected": record.duplicate_suspected,
         "duplicate_reason": record.duplicate_reason,
-        "presence": PresenceView(**devices.presence(record.guid)),
+        "presence": _presence(devices.presence(record.guid)),
         "roles": shown_roles(record.roles),
     }
+
+
+def _presence(found: dict[str, Any]) -> PresenceView:
+    return PresenceView(**{**found, "users": [SignedInView(**user) for user in found["users"]]})
 
 
 def _iso(seconds: float) -> str:

@@ -38,6 +38,8 @@ class RunView(msgspec.Struct, frozen=True):
 
     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
     ``job``, or ``screen`` for a look at the screen, which cannot be cancelled or run again.
+    ``run_as_user`` is the signed-in user whom the operator named, empty for any; ``ran_as_user`` the one whose agent
+    got it.
     """
 
     device: str
@@ -65,6 +67,8 @@ class RunView(msgspec.Struct, frozen=True):
     script_name: str
     script_type: str
     context: str
+    run_as_user: str
+    ran_as_user: str
     assembly_guid: str | None
     assembly_version: int | None
 

@@ -13,12 +13,14 @@ from borealis_engine.api.errors import errors
 from borealis_engine.api.services import Services
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.screens import PictureAsked, ScreenList, Watcher
+from borealis_wire.accounts import MAX_ACCOUNT_NAME
 from borealis_wire.screen import MAX_MONITOR, MAX_SIDE, MEDIA_TYPES, ImageFormat, Region
 
 _Guid = Annotated[str, Parameter(max_length=64)]
 _Place = Annotated[int, Meta(ge=0, le=MAX_SIDE)]
 _Length = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Seconds = Annotated[float, Meta(ge=1, le=60)]
+_User = Annotated[str, Meta(max_length=MAX_ACCOUNT_NAME)]
 DEFAULT_SECONDS: Final = 15.0
 
 
@@ -32,31 +34,37 @@ class ScreenRegion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScreenshotRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``monitor``: from 1, 0 for all together. ``quality``: of JPEG and WebP. ``timeout_seconds``: how long to wait."""
+    """``monitor``: from 1, 0 for all together. ``quality``: of JPEG and WebP. ``timeout_seconds``: how long to wait.
+
+    ``user``: whose screen; empty for the one who sits at the machine, or else the first by name.
+    """
 
     monitor: Annotated[int, Meta(ge=0, le=MAX_MONITOR)] = 1
     region: ScreenRegion | None = None
     format: Literal["png", "jpeg", "webp"] = "png"
     quality: Annotated[int, Meta(ge=1, le=100)] = 80
     timeout_seconds: _Seconds = DEFAULT_SECONDS
+    user: _User = ""
 
 
 class ScreenLookRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``timeout_seconds``: how long to wait for the device."""
+    """``timeout_seconds``: how long to wait for the device. ``user``: as for a screenshot."""
 
     timeout_seconds: _Seconds = DEFAULT_SECONDS
+    user: _User = ""
 
 
 class ScreenState(msgspec.Struct, frozen=True):
     """``reachable``: a signed-in user's agent is there now. ``user``: who signed in last, as the device said.
 
-    ``watchers``: who watches live now.
+    ``users``: whose screens can be looked at now. ``watchers``: who watches live now.
     """
 
     guid: str
     hostname: str
     reachable: bool
     user: str
+    users: list[str]
     watchers: list[Watcher]
 
 
@@ -69,7 +77,8 @@ class ScreenState(msgspec.Struct, frozen=True):
 async def get_screen(services: Services, principal: Principal, guid: _Guid) -> ScreenState:
     """Whether there is a screen to look at, and who watches it. Asks the device for nothing."""
     record, reachable, watchers = services.screens.watchers(principal, guid)
-    return ScreenState(record.guid, record.hostname, reachable, record.last_user, watchers)
+    users = [one["user"] for one in services.devices.presence(record.guid)["users"] if one["user"]]
+    return ScreenState(record.guid, record.hostname, reachable, record.last_user, users, watchers)
 
 
 @post(
@@ -83,7 +92,9 @@ async def list_screen(
     services: Services, principal: Principal, peer: str, guid: _Guid, data: ScreenLookRequest
 ) -> ScreenList:
     """The monitors and windows of the signed-in user. What windows are called is private: who asked is on record."""
-    return await services.screens.surroundings(principal, guid, seconds=data.timeout_seconds, address=peer)
+    return await services.screens.surroundings(
+        principal, guid, seconds=data.timeout_seconds, address=peer, user=data.user
+    )
 
 
 @post(
@@ -105,6 +116,7 @@ async def take_screenshot(
         format=ImageFormat(data.format),
         quality=data.quality,
         seconds=data.timeout_seconds,
+        user=data.user,
     )
     picture = await services.screens.picture(principal, guid, asked, address=peer)
     headers: dict[str, Any] = {"content-disposition": f'inline; filename="screenshot.{picture.format.value}"'}

@@ -38,7 +38,7 @@ async def script_request(services: Services, device: DevicePrincipal, data: Scri
         return ScriptAnswer(
             status="quarantined", poll_after_ms=QUARANTINED_POLL_MS, sig_alg="ed25519", signing_key=signing_key
         )
-    jobs, cancels = await services.dispatcher.work_for_poll(device.guid, RunContext(device.context))
+    jobs, cancels = await services.dispatcher.work_for_poll(device.guid, RunContext(device.context), user=device.user)
     return ScriptAnswer(
         status="work" if jobs or cancels else "idle",
         poll_after_ms=BUSY_POLL_MS if jobs else POLL_MS,
@@ -57,7 +57,7 @@ async def script_request(services: Services, device: DevicePrincipal, data: Scri
 )
 async def script_result(services: Services, device: DevicePrincipal, data: JobResult) -> ResultAnswer:
     """The end of a run; recorded before it is answered, once however often it comes."""
-    answer = await services.dispatcher.device_result(device.guid, RunContext(device.context), data)
+    answer = await services.dispatcher.device_result(device.guid, RunContext(device.context), data, user=device.user)
     return ResultAnswer(**answer)
 
 

@@ -106,6 +106,8 @@ class DeviceRecord:
     internal_ip: str = ""
     last_reboot: str = ""
     last_user: str = ""
+    active_user: str = ""
+    """Who sits at its own screen now, as its SYSTEM agent said last; kept in memory alone."""
     operating_system: str = ""
     uptime: int = 0
     cpu_percent: float | None = None

@@ -23,22 +23,22 @@ class LiveSession:
 
 
 class Presence:
-    """Live sessions by device and run context."""
+    """Live sessions by device, run context and user."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, dict[RunContext, LiveSession]] = {}
+        self._sessions: dict[str, dict[tuple[RunContext, str], LiveSession]] = {}
 
-    def open(self, guid: str, context: RunContext, session: LiveSession) -> LiveSession | None:
+    def open(self, guid: str, context: RunContext, session: LiveSession, user: str = "") -> LiveSession | None:
         """Note a session; gives the live one that it replaces."""
         sessions = self._sessions.setdefault(guid, {})
-        replaced = sessions.get(context)
-        sessions[context] = session
+        replaced = sessions.get((context, user))
+        sessions[context, user] = session
         return replaced
 
-    def close(self, guid: str, context: RunContext) -> bool:
+    def close(self, guid: str, context: RunContext, user: str = "") -> bool:
         """Forget a session; False where there was none."""
         sessions = self._sessions.get(guid)
-        if sessions is None or sessions.pop(context, None) is None:
+        if sessions is None or sessions.pop((context, user), None) is None:
             return False
         if not sessions:
             del self._sessions[guid]
@@ -59,12 +59,19 @@ class Presence:
         return record.guid in self._sessions or now - record.seen_at <= ONLINE_WINDOW_SECONDS
 
     def describe(self, record: DeviceRecord, now: float) -> dict[str, Any]:
-        """``{"online", "contexts", "last_seen", "since"}`` as REST shows it."""
-        sessions = self._sessions.get(record.guid)
-        contexts = [context for context in _ORDER if context in sessions] if sessions else []
+        """``{"online", "contexts", "last_seen", "since", "users"}`` as REST shows it."""
+        sessions = self._sessions.get(record.guid, {})
+        since: dict[RunContext, float] = {}
+        for (context, _), session in sessions.items():
+            since[context] = min(since.get(context, session.since), session.since)
         return {
             "online": self.is_online(record, now),
-            "contexts": [context.value for context in contexts],
+            "contexts": [context.value for context in _ORDER if context in since],
             "last_seen": record.last_seen,
-            "since": {context.value: sessions[context].since for context in contexts} if sessions else {},
+            "since": {context.value: since[context] for context in _ORDER if context in since},
+            "users": [
+                {"user": user, "since": session.since, "active": bool(user) and user == record.active_user}
+                for (context, user), session in sorted(sessions.items(), key=lambda item: item[0][1])
+                if context is RunContext.INTERACTIVE
+            ],
         }

@@ -77,6 +77,8 @@ class Reports:
                 "agent_build_id": message.agent_build_id,
             },
         )
+        if context is RunContext.SYSTEM:
+            record.active_user = metrics.active_user
         self._take_roles(record, context, message.roles)
         await self._take_hostname(record, message.hostname or metrics.hostname, address)
         if sections:

@@ -82,6 +82,11 @@ class DeviceService:
         record = self._registry.get(guid)
         return None if record is None else record.auth
 
+    def active_user(self, guid: str) -> str:
+        """Who sits at the device's own screen, as its SYSTEM agent said last; empty where that is not known."""
+        record = self._registry.get(guid)
+        return "" if record is None else record.active_user
+
     def on_access_changed(self, listener: Callable[[str], None]) -> None:
         """Call ``listener`` with the GUID, at once, whenever a device's status, key or site changed, or it is gone.
 
@@ -89,12 +94,12 @@ class DeviceService:
         """
         self._registry.on_access_changed(listener)
 
-    def session_opened(self, guid: str, context: RunContext, address: str) -> None:
-        """A session registered; it takes the place of the one that this device and context had."""
+    def session_opened(self, guid: str, context: RunContext, address: str, user: str = "") -> None:
+        """A session registered; it takes the place of the one that this device, context and user had."""
         record = self._registry.get(guid)
         if record is None:
             return
-        replaced = self._registry.presence.open(guid, context, LiveSession(self._clock.now(), address))
+        replaced = self._registry.presence.open(guid, context, LiveSession(self._clock.now(), address), user)
         if replaced is not None:
             reason = self._registry.watch(guid).session_replaced(
                 context, replaced.address, address, self._clock.monotonic()
@@ -107,9 +112,9 @@ class DeviceService:
             self._registry.publish(record, "session")  # online before, by its heartbeats; now with a live session
         self._count_connected()
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
-        """The session of this device and context ended; not called for one that was replaced by a newer one."""
-        if not self._registry.presence.close(guid, context):
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
+        """A session ended; not called for one that was replaced by a newer one."""
+        if not self._registry.presence.close(guid, context, user):
             return
         self._count_connected()
         record = self._registry.get(guid)
@@ -172,10 +177,10 @@ class DeviceService:
     # --- for operators
 
     def presence(self, guid: str) -> dict[str, Any]:
-        """``{"online", "contexts", "last_seen", "since"}``; of an unknown device: offline, never seen."""
+        """``{"online", "contexts", "last_seen", "since", "users"}``; of an unknown device: offline, never seen."""
         record = self._registry.get(guid)
         if record is None:
-            return {"online": False, "contexts": [], "last_seen": 0.0, "since": {}}
+            return {"online": False, "contexts": [], "last_seen": 0.0, "since": {}, "users": []}
         return self._registry.presence.describe(record, self._clock.monotonic())
 
     def find(self, actor: Actor, query: DeviceQuery) -> list[DeviceRecord]:

@@ -1,7 +1,7 @@
 """Deciding what to hand to a device, pure: no clock, no sockets, no database.
 
-A lane is one device in one run context. Its slots are the runs that are not over. Seconds are monotonic and
-come in as arguments. Delivery is at least once: what is not answered is offered again, and the device
+A lane is one device in one run context, for one signed-in user. Its slots are the runs that are not over. Seconds
+are monotonic and come in as arguments. Delivery is at least once: what is not answered is offered again, and the device
 recognises what it has had.
 """
 
@@ -50,10 +50,14 @@ class Slot:
 
 @dataclass(slots=True)
 class Lane:
-    """The runs of one device in one context, in the order in which they were launched."""
+    """The runs of one device in one context, in the order in which they were launched.
+
+    ``user``: the signed-in user whose agent gets them; empty for SYSTEM's, and for those that no user is chosen for.
+    """
 
     guid: str
     context: RunContext
+    user: str = ""
     slots: dict[str, Slot] = field(default_factory=dict)
     busy_until: float = 0.0
     busy_count: int = 0
@@ -66,6 +70,11 @@ class Lane:
         """The run is over; a place at the device may be free."""
         if self.slots.pop(run_id, None) is not None:
             self.busy_until = 0.0
+
+    @property
+    def key(self) -> tuple[str, RunContext, str]:
+        """Device, context and user."""
+        return self.guid, self.context, self.user
 
     def in_flight(self, now: float) -> int:
         """How many orders wait for an answer; an expired lease does not count."""

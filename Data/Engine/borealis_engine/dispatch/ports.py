@@ -8,13 +8,18 @@ from borealis_wire.events import RunContext
 class DeviceLink(Protocol):
     """Live sockets of devices; implemented by ``gateway``."""
 
-    def has_session(self, guid: str, context: RunContext) -> bool:
-        """Whether a socket of this device and context is up now."""
+    def has_session(self, guid: str, context: RunContext, user: str = "") -> bool:
+        """Whether a socket of this device, context and user is up now."""
 
-    async def send_job(self, guid: str, context: RunContext, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def user_for(self, guid: str) -> str | None:
+        """Whose agent does what any signed-in user's may do, empty for one that names nobody; None: none is there."""
+
+    async def send_job(
+        self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
+    ) -> dict[str, Any] | None:
         """Emit ``quick_job_run`` and give the acknowledgement; None where none came (time-out, socket gone)."""
 
-    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
+    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = "") -> None:
         """Emit ``quick_job_cancel``; lost where the socket is gone."""
 
 

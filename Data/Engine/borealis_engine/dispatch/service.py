@@ -35,6 +35,7 @@ DOUBTED_GRACE_SECONDS: Final = 300.0
 SILENT_GRACE_SECONDS: Final = 7 * 24 * 3600.0
 """The same for a run whose device has not come back."""
 
+LaneKey = tuple[str, RunContext, str]
 log = get_logger("dispatch")
 
 
@@ -57,7 +58,7 @@ class Dispatcher:
         self._max_fan_out = max_fan_out
         self._link: DeviceLink | None = None
         self._tasks: Supervisor | None = None
-        self._lanes: dict[tuple[str, RunContext], Lane] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
         self._ready: deque[tuple[Lane, str]] = deque()
         self._sending: set[str] = set()
         self._active = 0
@@ -74,27 +75,31 @@ class Dispatcher:
 
     # --- from jobs
 
-    def reachable(self, guid: str, context: RunContext) -> bool:
-        """Whether a run launched now would be handed out at once; its ``sent_at`` is then written with it."""
-        return self._link is not None and self._link.has_session(guid, context) and self._may_work(guid)
+    def route(self, run: LiveRun) -> bool:
+        """Choose whose agent gets a new run; gives whether it would be handed out at once.
+
+        Its ``sent_at`` is then written with it.
+        """
+        if run.run_as_user:
+            run.ran_as_user = run.run_as_user
+        elif run.context is RunContext.INTERACTIVE and self._link is not None:
+            run.ran_as_user = self._link.user_for(run.guid) or ""
+        return self._reachable(_key_of(run))
 
     def submit(self, runs: Iterable[LiveRun]) -> None:
         """Recorded runs: hand them out, now or when their device comes. Never waits."""
-        touched: dict[tuple[str, RunContext], Lane] = {}
+        touched: dict[LaneKey, Lane] = {}
         for run in runs:
-            key = (run.guid, run.context)
-            lane = self._lanes.get(key)
-            if lane is None:
-                lane = self._lanes[key] = Lane(run.guid, run.context)
+            lane = self._lane(_key_of(run))
             lane.add(run.run_id, held=run.status == RunStatus.RUNNING, cancel=run.cancel_requested)
             heapq.heappush(self._deadlines, (self._deadline(run), run.run_id))
-            touched[key] = lane
+            touched[lane.key] = lane
         for lane in touched.values():
             self._pump(lane)
 
     def cancel(self, run: LiveRun) -> None:
         """A cancel was recorded: push the order now and at each reconnect, or forget a run that is over."""
-        lane = self._lanes.get((run.guid, run.context))
+        lane = self._lanes.get(_key_of(run))
         if lane is None:
             return
         if run.over:
@@ -105,13 +110,23 @@ class Dispatcher:
 
     # --- from the doors
 
-    async def device_ready(self, guid: str, context: RunContext, running: set[str]) -> None:
+    async def device_ready(self, guid: str, context: RunContext, running: set[str], *, user: str = "") -> None:
         """A socket registered; ``running`` are the runs that the device has in its journal or outbox.
 
         Raises:
             Unavailable: the database is gone; the runs are offered by the next tick that can.
         """
-        lane = self._lanes.get((guid, context))
+        unclaimed = self._lanes.get((guid, context, ""))
+        if user and unclaimed is not None:
+            # Handed to this user's agent while it named nobody; it has them, and will tell how they end.
+            for run_id in running & set(unclaimed.slots):
+                if (run := self._activity.live(run_id)) is not None:
+                    self._move(unclaimed, run, user)
+        await self._resume(self._lanes.get((guid, context, user)), running)
+        if user and unclaimed is not None:
+            self._pump(unclaimed)
+
+    async def _resume(self, lane: Lane | None, running: set[str]) -> None:
         if lane is None:
             return
         lane.session_began(running)
@@ -130,15 +145,22 @@ class Dispatcher:
                 heapq.heappush(self._deadlines, (self._deadline(run), run_id))
         self._pump(lane)
 
-    async def work_for_poll(self, guid: str, context: RunContext) -> tuple[list[QuickJobRun], list[dict[str, Any]]]:
+    async def work_for_poll(
+        self, guid: str, context: RunContext, *, user: str = ""
+    ) -> tuple[list[QuickJobRun], list[dict[str, Any]]]:
         """Jobs and cancel orders for an agent that asks by REST. Fetched is not accepted: what brings no result
         is handed out again.
 
         Raises:
             Unavailable: the database is gone.
         """
-        lane = self._lanes.get((guid, context))
-        if lane is None or not self._may_work(guid):
+        if not self._may_work(guid):
+            return [], []
+        unclaimed = self._lanes.get((guid, context, ""))
+        if user and unclaimed is not None:
+            self._reroute(unclaimed, user)
+        lane = self._lanes.get((guid, context, user))
+        if lane is None:
             return [], []
         now = self._clock.monotonic()
         jobs: list[QuickJobRun] = []
@@ -159,17 +181,19 @@ class Dispatcher:
         cancels = [self._sealed_cancel(run) for run in map(self._activity.live, lane.take_cancels(now)) if run]
         return jobs, cancels
 
-    async def device_result(self, guid: str, context: RunContext, result: JobResult) -> dict[str, str]:
+    async def device_result(
+        self, guid: str, context: RunContext, result: JobResult, *, user: str = ""
+    ) -> dict[str, str]:
         """Record what a device says about a run; gives the acknowledgement.
 
-        Unknown runs, repeats, and other devices' or contexts' runs change nothing and are acknowledged with
+        Unknown runs, repeats, and other devices', contexts' or users' runs change nothing and are acknowledged with
         ``ignored``, so that no outbox repeats them for ever.
 
         Raises:
             Invalid: ``invalid_status``: not a status that a device may report.
             Unavailable: not recorded; the device must send it again.
         """
-        run = await self._activity.find(result.run_id, guid, context)
+        run = await self._activity.find(result.run_id, guid, context, user)
         verdict = results.judge(run, result, self._clock.now())
         if run is None or verdict.ignored:
             log.info("ignored a result", guid=guid, run_id=result.run_id, why=verdict.ignored)
@@ -181,10 +205,10 @@ class Dispatcher:
         self._forget(run)
         return {"status": "ok"} if recorded else {"status": "ok", "ignored": "repeated"}
 
-    async def device_output(self, guid: str, context: RunContext, output: JobOutput) -> None:
+    async def device_output(self, guid: str, context: RunContext, output: JobOutput, *, user: str = "") -> None:
         """Keep a piece of live output; pieces of runs that are over, unknown or not this device's are dropped."""
         run = self._activity.live(output.run_id)
-        if run is None or run.guid != guid or run.context != context or run.sent_at is None:
+        if run is None or not run.is_told_by(guid, context, user) or run.sent_at is None:
             return
         if run.status == RunStatus.PENDING:
             await self._apply(run, Answer.ACCEPTED, "")
@@ -233,8 +257,39 @@ class Dispatcher:
         state = self._devices.auth_state(guid)
         return state is not None and state.status == "active"
 
+    def _reachable(self, key: LaneKey) -> bool:
+        return self._link is not None and self._link.has_session(*key) and self._may_work(key[0])
+
+    def _lane(self, key: LaneKey) -> Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(*key)
+        return lane
+
     def _pump(self, lane: Lane) -> None:
-        if self._tasks is None or not self.reachable(lane.guid, lane.context):
+        if lane.context is RunContext.INTERACTIVE and self._link is not None and not self._reachable(lane.key):
+            user = self._link.user_for(lane.guid)
+            if user is not None and user != lane.user:
+                self._reroute(lane, user)
+                if (taker := self._lanes.get((lane.guid, lane.context, user))) is not None:
+                    self._hand_out(taker)
+        self._hand_out(lane)
+
+    def _reroute(self, lane: Lane, user: str) -> None:
+        """Give to ``user`` what any signed-in user may run and nobody has been offered."""
+        for run_id in list(lane.slots):
+            run = self._activity.live(run_id)
+            if run is not None and run.reroutable and run_id not in self._sending:
+                self._move(lane, run, user)
+
+    def _move(self, lane: Lane, run: LiveRun, user: str) -> None:
+        self._lane((lane.guid, lane.context, user)).slots[run.run_id] = lane.slots.pop(run.run_id)
+        run.ran_as_user, run.rerouted = user, run.sent_at is not None
+        if not lane.slots:
+            self._lanes.pop(lane.key, None)
+
+    def _hand_out(self, lane: Lane) -> None:
+        if self._tasks is None or not self._reachable(lane.key):
             return
         now = self._clock.monotonic()
         for run_id in lane.take_cancels(now):
@@ -282,7 +337,8 @@ class Dispatcher:
         run.offers += 1
         try:
             async with asyncio.timeout(ACK_SECONDS):
-                ack = await self._link.send_job(run.guid, run.context, payloads.job_payload(content, run, envelope))
+                payload = payloads.job_payload(content, run, envelope)
+                ack = await self._link.send_job(run.guid, run.context, payload, user=run.ran_as_user)
         except TimeoutError:
             ack = None
         return read_answer(ack, sent_before=sent_before)
@@ -296,13 +352,13 @@ class Dispatcher:
             self._activity.accepted(run)
             if run.status == RunStatus.RUNNING:
                 heapq.heappush(self._deadlines, (self._deadline(run), run.run_id))
-        lane = self._lanes.get((run.guid, run.context))
+        lane = self._lanes.get(_key_of(run))
         if lane is not None:
             lane.answered(run.run_id, answer, self._clock.monotonic())
 
     async def _push_cancel(self, run: LiveRun) -> None:
         if self._link is not None:
-            await self._link.send_cancel(run.guid, run.context, self._sealed_cancel(run))
+            await self._link.send_cancel(run.guid, run.context, self._sealed_cancel(run), user=run.ran_as_user)
 
     def _sealed_cancel(self, run: LiveRun) -> dict[str, Any]:
         order = payloads.cancel_order(run, self._clock.now())
@@ -341,7 +397,7 @@ class Dispatcher:
                 to = RunStatus.INTERRUPTED if run.status == RunStatus.RUNNING else RunStatus.CANCELLED
                 await self._end(run, to, "device_revoked")
         if not lane.slots:
-            self._lanes.pop((lane.guid, lane.context), None)
+            self._lanes.pop(lane.key, None)
 
     async def _end(self, run: LiveRun, to: RunStatus, reason: str) -> None:
         if run.over or await self._activity.ended_by_engine(run, to, reason):
@@ -349,12 +405,15 @@ class Dispatcher:
 
     def _forget(self, run: LiveRun) -> None:
         self._doubted.discard(run.run_id)
-        key = (run.guid, run.context)
-        lane = self._lanes.get(key)
+        lane = self._lanes.get(_key_of(run))
         if lane is None:
             return
         lane.remove(run.run_id)
         if lane.slots:
             self._pump(lane)
         else:
-            del self._lanes[key]
+            del self._lanes[lane.key]
+
+
+def _key_of(run: LiveRun) -> LaneKey:
+    return run.guid, run.context, run.ran_as_user

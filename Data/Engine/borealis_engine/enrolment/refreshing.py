@@ -23,6 +23,7 @@ from borealis_engine.enrolment.ground import WIDE_LIMIT_KEYS, Ground, log
 from borealis_engine.enrolment.refresh_store import Rotation, Verdict
 from borealis_engine.enrolment.tls import EngineCertificates
 from borealis_engine.operators.lockout import peer_key
+from borealis_wire.accounts import is_account_name
 from borealis_wire.events import OperatorEvent, Rest, RunContext
 from borealis_wire.keys import VerifyKey
 from borealis_wire.limits import ACCESS_TOKEN_SECONDS
@@ -64,7 +65,8 @@ class Refreshing:
         """A new access token, and the successor of the refresh token.
 
         Args:
-            request: GUID and refresh token.
+            request: GUID and refresh token; and whom the access token is to name. Only the SYSTEM agent has the
+                refresh token and the device's key, so this is its word for who is signed in.
             dpop: the header ``DPoP``.
             urls: the forms of this request's URL that a proof may name; see :func:`refresh_urls`.
             peer: the caller's address.
@@ -82,6 +84,8 @@ class Refreshing:
         guid = normalise_guid(request.guid)
         if not guid or not request.refresh_token:
             raise Invalid("invalid_request", "guid and refresh_token are both needed.")
+        if request.user and (context is not RunContext.INTERACTIVE or not is_account_name(request.user)):
+            raise Invalid("invalid_request", "user is the name of an account, of the interactive context alone.")
         self._devices.check(f"{guid} {peer_key(peer)}", steady)
         auth = ground.devices.auth_state(guid)
         proof, proof_error = self._verify(auth, dpop, urls)
@@ -93,7 +97,7 @@ class Refreshing:
             raise _refusal(rotation.verdict)
         assert auth is not None
         return TokenRefreshed(
-            access_token=ground.access_tokens.issue(auth, context, ground.clock.now()),
+            access_token=ground.access_tokens.issue(auth, context, ground.clock.now(), user=request.user),
             expires_in=ACCESS_TOKEN_SECONDS,
             token_type="Bearer",
             refresh_token=rotation.token,

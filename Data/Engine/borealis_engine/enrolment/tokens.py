@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from borealis_base.files import private_folder, write_atomic
 from borealis_engine.core.errors import Fatal, Unauthenticated
 from borealis_engine.core.ids import Randomness
+from borealis_wire.accounts import is_account_name
 from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
 from borealis_wire.limits import ACCESS_TOKEN_SECONDS, CLOCK_SKEW_SECONDS
@@ -58,13 +59,17 @@ class TokenSubject(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a token that held says. ``exp`` in Unix seconds."""
+    """What a token that held says. ``exp`` in Unix seconds.
+
+    ``user``: the signed-in user whom the device's SYSTEM agent asked it for; empty for others.
+    """
 
     guid: str
     fingerprint: str
     token_version: int
     context: RunContext
     exp: int
+    user: str = ""
 
 
 class AccessTokens:
@@ -103,8 +108,11 @@ class AccessTokens:
         self._public = private.public_key()
         self.key_id = key.public.key_id
 
-    def issue(self, device: TokenSubject, context: RunContext, now: float) -> str:
-        """A token for ``device`` in ``context``, valid from ``now`` (Unix seconds) for 900 seconds."""
+    def issue(self, device: TokenSubject, context: RunContext, now: float, *, user: str = "") -> str:
+        """A token for ``device`` in ``context``, valid from ``now`` (Unix seconds) for 900 seconds.
+
+        ``user``: the signed-in user whom it names.
+        """
         assert self._private is not None, "load() comes first"
         issued = int(now)
         claims = {
@@ -119,6 +127,7 @@ class AccessTokens:
             "ssl_key_fingerprint": device.fingerprint,
             "token_version": device.token_version,
             "context": str(context),
+            **({"user": user} if user else {}),
         }
         return jwt.encode(claims, self._private, algorithm="EdDSA", headers={"kid": self.key_id})
 
@@ -172,6 +181,7 @@ class AccessTokens:
 def _claims(payload: dict[str, Any]) -> AccessClaims:
     guid, fingerprint = payload.get("guid"), payload.get("ssl_key_fingerprint")
     version, exp, context = payload.get("token_version"), payload.get("exp"), payload.get("context")
+    user = payload.get("user", "")
     complete = all(name in payload for name in _CLAIMS)
     if (
         not complete
@@ -183,9 +193,10 @@ def _claims(payload: dict[str, Any]) -> AccessClaims:
         or not isinstance(context, str)
         or context not in set(RunContext)
         or payload["sub"] != f"device:{guid}"
+        or (user != "" and (context != RunContext.INTERACTIVE or not is_account_name(user)))
     ):
         raise Unauthenticated("invalid_claims", "The access token lacks claims that it must have. Refresh it.")
-    return AccessClaims(guid, fingerprint, version, RunContext(context), exp)
+    return AccessClaims(guid, fingerprint, version, RunContext(context), exp, user)
 
 
 def _invalid() -> Unauthenticated:

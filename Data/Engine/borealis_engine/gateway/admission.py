@@ -21,7 +21,7 @@ from borealis_wire.events import RunContext
 
 WINDOW_SECONDS: Final = 60.0
 DEVICE_CONNECTS: Final = 30
-"""Connects of one device and context in a window. By device, not by address: a whole site may share one address."""
+"""Connects of one device, context and user in a window. Not by address: a whole site may share one."""
 FAILED_KNOCKS: Final = 30
 """Refused knocks of one address in a window; further ones are not even answered in Socket.IO."""
 OPERATOR_CONNECTS: Final = 120
@@ -29,13 +29,14 @@ OPERATOR_CONNECTS: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
-    """A device whose token held when it connected."""
+    """A device whose token held when it connected. ``user``: the signed-in user whom it named; empty for none."""
 
     guid: str
     context: RunContext
     fingerprint: str
     token_version: int
     peer: str
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,10 @@ class Admission:
         claims = self._tokens.verify(token, self._clock.now())
         require_standing(claims, self._devices.auth_state(claims.guid))
         check_context(knock.context, claims.context)
-        self._connects.check(f"{claims.guid} {claims.context}", self._clock.monotonic())
-        return DeviceIdentity(claims.guid, claims.context, claims.fingerprint, claims.token_version, knock.peer)
+        self._connects.check(f"{claims.guid} {claims.context} {claims.user}", self._clock.monotonic())
+        return DeviceIdentity(
+            claims.guid, claims.context, claims.fingerprint, claims.token_version, knock.peer, claims.user
+        )
 
     async def _operator(
         self, kind: Literal["session", "bearer"], secret: str, peer: str, *, direct: bool

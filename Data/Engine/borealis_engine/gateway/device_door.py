@@ -97,7 +97,8 @@ class DeviceDoor:
             return
         session.registered = True
         try:
-            await self._dispatch.device_ready(session.identity.guid, session.identity.context, set(hello.running))
+            guid, context, user = session.key
+            await self._dispatch.device_ready(guid, context, set(hello.running), user=user)
         except EngineError as error:
             log.warning("what a device has could not be noted yet", guid=session.identity.guid, error_code=error.code)
 
@@ -107,12 +108,14 @@ class DeviceDoor:
 
     async def _output(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, Any]:
         output = _OUTPUT.decode(payload)
-        await self._dispatch.device_output(session.identity.guid, session.identity.context, output)
+        guid, context, user = session.key
+        await self._dispatch.device_output(guid, context, output, user=user)
         return {"status": "ok"}
 
     async def _result(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, str]:
         result = _RESULT.decode(payload)
-        return await self._dispatch.device_result(session.identity.guid, session.identity.context, result)
+        guid, context, user = session.key
+        return await self._dispatch.device_result(guid, context, result, user=user)
 
     async def _tolerated(self, session: DeviceSession, _payload: msgspec.Raw) -> dict[str, Any]:
         """Upstream's agents say these; what matters of them comes another way (of a macro: by its run's output)."""

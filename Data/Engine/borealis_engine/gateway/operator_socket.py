@@ -15,7 +15,7 @@ from borealis_engine.gateway.connection import Connection
 from borealis_engine.gateway.frames import encode_event
 from borealis_engine.gateway.rules import FEED_PERMISSIONS, OF_NO_SITE
 from borealis_engine.operators.permissions import Permission, Principal
-from borealis_engine.screens import Viewer
+from borealis_engine.screens import Key, Viewer
 from borealis_wire.events import OperatorEvent
 from borealis_wire.limits import MIB
 
@@ -47,7 +47,7 @@ class OperatorSocket:
     address: str = ""
     suspended: bool = False
     watched: set[str] = field(default_factory=set)
-    screens: dict[tuple[str, int], Viewer] = field(default_factory=dict)
+    screens: dict[Key, Viewer] = field(default_factory=dict)
     """What it watches live, by device and monitor."""
     permissions: frozenset[Permission] = field(init=False)
     missed: int = 0

@@ -19,11 +19,14 @@ class Devices(Protocol):
     def auth_state(self, guid: str) -> Standing | None:
         """The device as it is now, from memory; None where it is gone."""
 
-    def session_opened(self, guid: str, context: RunContext, address: str) -> None:
+    def session_opened(self, guid: str, context: RunContext, address: str, user: str = "") -> None:
         """A socket is up; said again when a newer one takes its place."""
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """No socket is up any more."""
+
+    def active_user(self, guid: str) -> str:
+        """Who sits at the device's own screen, as its SYSTEM agent said; empty where that is not known."""
 
     def on_access_changed(self, listener: Callable[[str], None]) -> None:
         """Call ``listener`` with the GUID of a device whose status, key or site changed."""
@@ -52,13 +55,15 @@ class Operators(Protocol):
 class Dispatch(Protocol):
     """Where devices' messages go; implemented by ``dispatch.Dispatcher``."""
 
-    async def device_ready(self, guid: str, context: RunContext, running: set[str]) -> None:
+    async def device_ready(self, guid: str, context: RunContext, running: set[str], *, user: str = "") -> None:
         """A session registered; ``running`` are the runs that the device has."""
 
-    async def device_result(self, guid: str, context: RunContext, result: JobResult) -> dict[str, str]:
+    async def device_result(
+        self, guid: str, context: RunContext, result: JobResult, *, user: str = ""
+    ) -> dict[str, str]:
         """Record the end of a run and give the acknowledgement."""
 
-    async def device_output(self, guid: str, context: RunContext, output: JobOutput) -> None:
+    async def device_output(self, guid: str, context: RunContext, output: JobOutput, *, user: str = "") -> None:
         """Keep a piece of live output."""
 
 
@@ -95,17 +100,17 @@ class Screens(Protocol):
     def leave(self, viewer: Viewer) -> None:
         """Watch no more; once more does nothing."""
 
-    def picture_arrived(self, guid: str, order_id: str, data: bytes) -> dict[str, str]:
+    def picture_arrived(self, guid: str, order_id: str, data: bytes, *, user: str = "") -> dict[str, str]:
         """A device sent a picture."""
 
-    def windows_arrived(self, guid: str, found: WindowList) -> dict[str, str]:
+    def windows_arrived(self, guid: str, found: WindowList, *, user: str = "") -> dict[str, str]:
         """A device sent its lists."""
 
-    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes) -> dict[str, str]:
+    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes, *, user: str = "") -> dict[str, str]:
         """A device sent a frame; waits until somebody has taken it."""
 
-    def ended(self, guid: str, order_id: str, reason: str) -> None:
+    def ended(self, guid: str, order_id: str, reason: str, *, user: str = "") -> None:
         """A device says that a look is over."""
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """A device's socket is gone."""

@@ -21,7 +21,8 @@ from borealis_engine.gateway.operator_socket import OperatorSocket
 from borealis_engine.gateway.ports import Screens
 from borealis_engine.gateway.sessions import DeviceSession
 from borealis_engine.gateway.socket_server import SocketServer
-from borealis_engine.screens import FrameHead, Update, Viewer, WatchAsked, WindowList
+from borealis_engine.screens import FrameHead, Key, Update, Viewer, WatchAsked, WindowList
+from borealis_wire.accounts import MAX_ACCOUNT_NAME
 from borealis_wire.events import DeviceEvent, OperatorEvent
 from borealis_wire.screen import MAX_MONITOR, MAX_PICTURE_BYTES, MAX_RATE
 
@@ -48,13 +49,14 @@ class Over(msgspec.Struct, frozen=True):
 
 
 class WatchScreen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``watch_screen``. ``seconds``: the view ends by itself after that."""
+    """``watch_screen``. ``seconds``: the view ends by itself after that. ``user``: whose screen; empty for any."""
 
     guid: Annotated[str, Meta(min_length=1, max_length=64)]
     monitor: Annotated[int, Meta(ge=0, le=MAX_MONITOR)] = 1
     rate: Annotated[float, Meta(ge=0.5, le=MAX_RATE)] = 10.0
     quality: Annotated[int, Meta(ge=10, le=95)] = 60
     seconds: Annotated[int, Meta(ge=10, le=4 * 3600)] = 1800
+    user: Annotated[str, Meta(max_length=MAX_ACCOUNT_NAME)] = ""
 
 
 class UnwatchScreen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +64,7 @@ class UnwatchScreen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     guid: Annotated[str, Meta(min_length=1, max_length=64)]
     monitor: Annotated[int, Meta(ge=0, le=MAX_MONITOR)] = 1
+    user: Annotated[str, Meta(max_length=MAX_ACCOUNT_NAME)] = ""
 
 
 _TAKEN: Final = msgspec.json.Decoder(Taken)
@@ -94,24 +97,28 @@ class DeviceScreens:
             data = base64.b64decode(taken.image_base64, validate=True)
         except (binascii.Error, ValueError) as error:
             raise Invalid("invalid_request", "image_base64 is not base64.") from error
-        return self._screens.picture_arrived(session.identity.guid, taken.order_id or taken.node_id, data)
+        identity, order_id = session.identity, taken.order_id or taken.node_id
+        return self._screens.picture_arrived(identity.guid, order_id, data, user=identity.user)
 
     async def _attached_picture(self, session: DeviceSession, payload: msgspec.Raw, data: bytes) -> dict[str, str]:
         taken = _TAKEN.decode(payload)
-        return self._screens.picture_arrived(session.identity.guid, taken.order_id or taken.node_id, data)
+        identity, order_id = session.identity, taken.order_id or taken.node_id
+        return self._screens.picture_arrived(identity.guid, order_id, data, user=identity.user)
 
     async def _windows(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, str]:
-        return self._screens.windows_arrived(session.identity.guid, _WINDOWS.decode(payload))
+        identity = session.identity
+        return self._screens.windows_arrived(identity.guid, _WINDOWS.decode(payload), user=identity.user)
 
     async def _frame(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, str]:
         return await self._attached_frame(session, payload, b"")
 
     async def _attached_frame(self, session: DeviceSession, payload: msgspec.Raw, data: bytes) -> dict[str, str]:
-        return await self._screens.frame_arrived(session.identity.guid, _FRAME.decode(payload), data)
+        identity = session.identity
+        return await self._screens.frame_arrived(identity.guid, _FRAME.decode(payload), data, user=identity.user)
 
     async def _ended(self, session: DeviceSession, payload: msgspec.Raw) -> dict[str, str]:
         over = _OVER.decode(payload)
-        self._screens.ended(session.identity.guid, over.order_id, over.reason)
+        self._screens.ended(session.identity.guid, over.order_id, over.reason, user=session.identity.user)
         return {"status": "ok"}
 
 
@@ -131,14 +138,14 @@ class OperatorScreens:
     async def _watch(self, socket: OperatorSocket, payload: msgspec.Raw) -> dict[str, Any]:
         asked = _WATCH.decode(payload)
         guid = asked.guid.upper()
-        key = (guid, asked.monitor)
+        key = (guid, asked.user, asked.monitor)
         if len(socket.screens) >= MAX_SCREENS and key not in socket.screens:
             raise TooLarge("too_many_watched", f"A socket watches at most {MAX_SCREENS} monitors; stop some first.")
         if self.tasks is None:
             raise Unavailable("starting", "The Engine is starting or ending. Try again shortly.")
         self._end(socket, key)
         principal = socket.identity.principal
-        settings = WatchAsked(asked.monitor, asked.rate, asked.quality, asked.seconds)
+        settings = WatchAsked(asked.monitor, asked.rate, asked.quality, asked.seconds, asked.user)
         viewer = await self._screens.watch(principal, guid, settings, address=socket.identity.peer)
         changed = socket.suspended or socket.identity.principal != principal
         if changed or socket.connection.closed or key in socket.screens:
@@ -147,11 +154,17 @@ class OperatorScreens:
         socket.screens[key] = viewer
         self.tasks.start("show a screen", self._show(socket, viewer, key))
         granted = viewer.watch.asked
-        return {"status": "ok", "rate": granted.rate, "quality": granted.quality, "seconds": granted.seconds}
+        return {
+            "status": "ok",
+            "rate": granted.rate,
+            "quality": granted.quality,
+            "seconds": granted.seconds,
+            "user": viewer.watch.user,
+        }
 
     async def _unwatch(self, socket: OperatorSocket, payload: msgspec.Raw) -> dict[str, Any]:
         asked = _UNWATCH.decode(payload)
-        self._end(socket, (asked.guid.upper(), asked.monitor))
+        self._end(socket, (asked.guid.upper(), asked.user, asked.monitor))
         return {"status": "ok"}
 
     def leave(self, socket: OperatorSocket) -> None:
@@ -159,12 +172,12 @@ class OperatorScreens:
         for key in list(socket.screens):
             self._end(socket, key)
 
-    def _end(self, socket: OperatorSocket, key: tuple[str, int]) -> None:
+    def _end(self, socket: OperatorSocket, key: Key) -> None:
         viewer = socket.screens.pop(key, None)
         if viewer is not None:
             self._screens.leave(viewer)
 
-    async def _show(self, socket: OperatorSocket, viewer: Viewer, key: tuple[str, int]) -> None:
+    async def _show(self, socket: OperatorSocket, viewer: Viewer, key: Key) -> None:
         on_the_way: list[asyncio.Future[Any]] = []
         try:
             while (update := await viewer.next_update()) is not None:
@@ -185,14 +198,15 @@ class OperatorScreens:
                 del socket.screens[key]
             self._screens.leave(viewer)
         if viewer.ended and not socket.connection.closed:
-            told = {"guid": key[0], "monitor": key[1], "reason": viewer.ended}
+            told = {"guid": key[0], "user": key[1], "monitor": key[2], "reason": viewer.ended}
             await self._server.send(socket.address, encode_event(OperatorEvent.SCREEN_ENDED, told))
 
 
-def _head(update: Update, key: tuple[str, int]) -> dict[str, Any]:
+def _head(update: Update, key: Key) -> dict[str, Any]:
     return {
         "guid": key[0],
-        "monitor": key[1],
+        "user": key[1],
+        "monitor": key[2],
         "width": update.width,
         "height": update.height,
         "format": update.format,

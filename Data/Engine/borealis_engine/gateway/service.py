@@ -30,7 +30,7 @@ from borealis_engine.gateway.operators_hall import OperatorsHall
 from borealis_engine.gateway.ports import Devices, Dispatch, KeyStatements, Operators, Runs, Screens, Tokens, Updates
 from borealis_engine.gateway.refusing import Refusals, answer_http
 from borealis_engine.gateway.screen_door import DeviceScreens, OperatorScreens
-from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions
+from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions, choose_user
 from borealis_engine.gateway.socket_server import SocketServer
 from borealis_wire.events import EngineEvent, RunContext
 
@@ -151,11 +151,15 @@ class Gateway:
             await connection.close()
 
     async def _serve_device(self, scope: Any, session: DeviceSession) -> None:
+        if self._sessions.is_full(session):
+            log.warning("a device has too many sessions", guid=session.identity.guid, user=session.identity.user)
+            return
         self._owners[session.connection] = session
         session.connection.on_attached = lambda head, data: self._attached(session, head, data)
         older = self._sessions.open(session)
         if older is not None:
-            log.info("a newer session took over", guid=session.identity.guid, context=session.identity.context.value)
+            guid, context, user = session.key
+            log.info("a newer session took over", guid=guid, context=context.value, user=user)
             older.gone()
             self._screens.session_closed(*session.key)
             self._cut(older.connection)
@@ -176,21 +180,32 @@ class Gateway:
 
     # --- dispatch.ports.DeviceLink
 
-    def has_session(self, guid: str, context: RunContext) -> bool:
-        """Whether a socket of this device and context is up and has said what it has."""
-        session = self._sessions.get(guid, context)
+    def has_session(self, guid: str, context: RunContext, user: str = "") -> bool:
+        """Whether a socket of this device, context and user is up and has said what it has."""
+        session = self._sessions.get(guid, context, user)
         return session is not None and session.registered and session.usable
 
-    async def send_job(self, guid: str, context: RunContext, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def user_for(self, guid: str) -> str | None:
+        """Whose agent does what any signed-in user's may do; None where no user's agent is there."""
+        here = [
+            session.identity.user
+            for session in self._sessions.of_device(guid)
+            if session.identity.context is RunContext.INTERACTIVE and session.registered and session.usable
+        ]
+        return choose_user(here, self._devices.active_user(guid)) if here else None
+
+    async def send_job(
+        self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
+    ) -> dict[str, Any] | None:
         """Emit ``quick_job_run`` and give the acknowledgement; None where the socket is gone.
 
         The caller bounds the wait.
         """
-        return await self._send(EngineEvent.QUICK_JOB_RUN, guid, context, payload)
+        return await self._send(EngineEvent.QUICK_JOB_RUN, (guid, context, user), payload)
 
-    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
+    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = "") -> None:
         """Emit ``quick_job_cancel``; lost where the socket is gone."""
-        session = self._sessions.get(guid, context)
+        session = self._sessions.get(guid, context, user)
         if session is not None and session.usable:
             await self._device_door.tell_keys(session)
             await self._server.send(session.address, encode_event(EngineEvent.QUICK_JOB_CANCEL, payload))
@@ -198,16 +213,18 @@ class Gateway:
     # --- screens.ports.ScreenLink
 
     async def send_sealed(
-        self, event: str, guid: str, context: RunContext, payload: dict[str, Any]
+        self, event: str, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
     ) -> dict[str, Any] | None:
         """Emit an event with an envelope and give the acknowledgement; None where the socket is gone.
 
         The caller bounds the wait.
         """
-        return await self._send(event, guid, context, payload)
+        return await self._send(event, (guid, context, user), payload)
 
-    async def _send(self, event: str, guid: str, context: RunContext, payload: dict[str, Any]) -> dict[str, Any] | None:
-        session = self._sessions.get(guid, context)
+    async def _send(
+        self, event: str, key: tuple[str, RunContext, str], payload: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        session = self._sessions.get(*key)
         if session is None or not session.usable or self._server.waiting(session.address) > MAX_WAITING_TEXTS:
             return None
         await self._device_door.tell_keys(session)
@@ -266,7 +283,8 @@ class Gateway:
         if isinstance(owner, DeviceSession):
             owner.address = address
             if self._sessions.get(*owner.key) is owner:
-                self._devices.session_opened(*owner.key, owner.identity.peer)
+                guid, context, user = owner.key
+                self._devices.session_opened(guid, context, owner.identity.peer, user)
         elif owner is not None and self._tasks is not None:
             owner.address = address
             self._hall.enter(owner, self._tasks)

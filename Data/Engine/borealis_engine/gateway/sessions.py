@@ -1,7 +1,7 @@
-"""Live sessions of devices: one for each device and context, the newest; bookkeeping without I/O."""
+"""Live sessions of devices: one for each device, context and user, the newest; bookkeeping without I/O."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ from borealis_wire.events import RunContext
 
 EVENTS_A_SECOND: Final = 200.0
 EVENTS_BURST: Final = 600.0
+MAX_SESSIONS: Final = 64
+"""Of one device: SYSTEM's, and one for each signed-in user."""
+Key = tuple[RunContext, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,9 +38,9 @@ class DeviceSession:
     _next_ack: int = 1
 
     @property
-    def key(self) -> tuple[str, RunContext]:
-        """Device and context."""
-        return self.identity.guid, self.identity.context
+    def key(self) -> tuple[str, RunContext, str]:
+        """Device, context and user."""
+        return self.identity.guid, self.identity.context, self.identity.user
 
     @property
     def usable(self) -> bool:
@@ -74,35 +77,61 @@ class DeviceSessions:
     """The sessions that count."""
 
     def __init__(self) -> None:
-        self._by_key: dict[tuple[str, RunContext], DeviceSession] = {}
+        self._by_guid: dict[str, dict[Key, DeviceSession]] = {}
+        self._count = 0
         self.replaced = 0
 
     def __len__(self) -> int:
-        return len(self._by_key)
+        return self._count
 
     def __iter__(self) -> Iterator[DeviceSession]:
-        return iter(list(self._by_key.values()))
+        return iter([session for sessions in self._by_guid.values() for session in sessions.values()])
 
-    def get(self, guid: str, context: RunContext) -> DeviceSession | None:
-        """The session of a device and context."""
-        return self._by_key.get((guid, context))
+    def get(self, guid: str, context: RunContext, user: str = "") -> DeviceSession | None:
+        """The session of a device, context and user."""
+        return self._by_guid.get(guid, {}).get((context, user))
 
     def of_device(self, guid: str) -> list[DeviceSession]:
         """All sessions of a device, in either context."""
-        return [session for context in RunContext if (session := self._by_key.get((guid, context))) is not None]
+        return list(self._by_guid.get(guid, {}).values())
+
+    def is_full(self, session: DeviceSession) -> bool:
+        """Whether the device has so many sessions that this one, of a further user, has no place."""
+        sessions = self._by_guid.get(session.identity.guid, {})
+        return len(sessions) >= MAX_SESSIONS and session.key[1:] not in sessions
 
     def open(self, session: DeviceSession) -> DeviceSession | None:
         """Let a session count; gives the older one whose place it took."""
-        older = self._by_key.get(session.key)
-        self._by_key[session.key] = session
-        if older is not None:
+        sessions = self._by_guid.setdefault(session.identity.guid, {})
+        older = sessions.get(session.key[1:])
+        sessions[session.key[1:]] = session
+        if older is None:
+            self._count += 1
+        else:
             self.replaced += 1
         return older
 
     def close(self, session: DeviceSession) -> bool:
         """A session ended; True where it was the one that counted, and none took its place."""
         session.gone()
-        if self._by_key.get(session.key) is not session:
+        sessions = self._by_guid.get(session.identity.guid, {})
+        if sessions.get(session.key[1:]) is not session:
             return False
-        del self._by_key[session.key]
+        del sessions[session.key[1:]]
+        self._count -= 1
+        if not sessions:
+            del self._by_guid[session.identity.guid]
         return True
+
+
+def choose_user(users: Iterable[str], active: str) -> str | None:
+    """Whose agent does what any signed-in user's may do: who sits at the machine, else the first by name.
+
+    Args:
+        users: whose agents are there; an empty name is an agent that names nobody.
+        active: who sits at the machine's own screen; empty where that is not known.
+
+    Returns:
+        None where nobody is there.
+    """
+    return min(users, key=lambda user: (user != active or not user, not user, user), default=None)

@@ -12,6 +12,7 @@ from borealis_engine.jobs.models import FileUpload, LaunchRequest
 from borealis_engine.jobs.playbooks import options_of
 from borealis_engine.jobs.ports import StoredScript
 from borealis_wire import base64s
+from borealis_wire.accounts import is_account_name
 from borealis_wire.envelope import SIGNED_START
 from borealis_wire.events import OWN_DOOR_TYPES, RunContext, ScriptType
 from borealis_wire.limits import (
@@ -52,6 +53,7 @@ class CheckedJob:
     assembly_version: int | None = None
     playbook: PlaybookOptions | None = None
     vault_password: str = field(default="", repr=False)
+    run_as_user: str = ""
 
 
 def fill_in(request: LaunchRequest, stored: StoredScript) -> LaunchRequest:
@@ -86,7 +88,8 @@ def check(request: LaunchRequest) -> CheckedJob:
     Raises:
         Invalid: ``missing_targets``, ``missing_script``, ``unsupported_script_type``, ``invalid_script``,
             ``invalid_context``, ``invalid_file``, ``invalid_variable``, ``credential_unsupported``,
-            ``invalid_environment``, ``admin_mode_unsupported``, ``invalid_playbook``, ``invalid_vault_password``.
+            ``invalid_environment``, ``invalid_user``, ``admin_mode_unsupported``, ``invalid_playbook``,
+            ``invalid_vault_password``.
         NotFound: ``script_not_found``: a path of a script, as upstream once had them; there are none.
         TooLarge: ``script_too_large``, ``files_too_large``.
     """
@@ -116,6 +119,7 @@ def check(request: LaunchRequest) -> CheckedJob:
         assembly_version=request.assembly_version if request.assembly_guid else None,
         playbook=options_of(script_type, context, request.playbook, request.vault_password),
         vault_password=request.vault_password,
+        run_as_user=_user(request.run_as_user.strip(), context),
     )
 
 
@@ -135,6 +139,16 @@ def _context(request: LaunchRequest) -> RunContext:
     if None in wanted or len(wanted) > 1:
         raise Invalid("invalid_context", "context is system or interactive (run_mode: system or current_user).")
     return wanted.pop() or RunContext.SYSTEM if wanted else RunContext.SYSTEM
+
+
+def _user(name: str, context: RunContext) -> str:
+    if not name:
+        return ""
+    if context is not RunContext.INTERACTIVE:
+        raise Invalid("invalid_user", "run_as_user goes with the context interactive: as system nobody is named.")
+    if not is_account_name(name):
+        raise Invalid("invalid_user", "run_as_user is the name of an account, as the device page lists it.")
+    return name
 
 
 def _script(request: LaunchRequest, script_type: ScriptType) -> bytes:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from borealis_engine.jobs.playbooks import PlaybookRequest
+from borealis_wire.accounts import MAX_ACCOUNT_NAME
 from borealis_wire.limits import (
     HOSTNAME_MAX,
     MAX_ENVIRONMENT_ENTRIES,
@@ -42,6 +43,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     of script type ``ansible``; the password is sealed for each device, kept nowhere else, and never given out again.
     ``credential_id`` is a stored credential for targets without an agent, in place of their own; ``connection`` (local,
     ssh, winrm or psrp), if given, has to be how every target is reached.
+    ``run_as_user`` names the signed-in user, in the context interactive: it waits for that user, and no other runs it.
     """
 
     script_content: Annotated[str, Meta(max_length=MAX_SCRIPT_BYTES)] | None = None
@@ -69,6 +71,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     vault_password: Annotated[str, Meta(max_length=8192)] = ""
     credential_id: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     connection: Annotated[str, Meta(max_length=16)] = ""
+    run_as_user: Annotated[str, Meta(max_length=MAX_ACCOUNT_NAME)] = ""
     admin_user: Annotated[str, Meta(max_length=256)] = ""
     admin_pass: Annotated[str, Meta(max_length=256)] = ""
 

@@ -102,7 +102,7 @@ class JobService:
             await asyncio.to_thread(self._seal, content, runs, secrets)
         now = content.created_at
         for run in runs:  # written ahead: these leave at once, so no second commit is needed before they do
-            run.sent_at = now if self._dispatcher.reachable(run.guid, run.context) else None
+            run.sent_at = now if self._dispatcher.route(run) else None
         entries = _audit(principal, content, runs, address)
         await self._db.write(partial(_record, content=content, runs=runs, plan=plan, entries=entries, now=now))
         self._activity.opened(content, runs)
@@ -224,6 +224,7 @@ class JobService:
                 created_at=now,
                 expires_at=content.expires_at,
                 timeout_seconds=job.timeout_seconds,
+                run_as_user=job.run_as_user,
             )
             for number, target in enumerate(targets, first)
         ]
@@ -260,6 +261,7 @@ def order_of(content: JobContent, run: LiveRun, files: tuple[FileDigest, ...], s
         variables=content.variables,
         playbook=parse_options(content.playbook) if content.playbook is not None else None,
         secrets=secrets,
+        user=run.run_as_user,
     )
 
 
@@ -317,6 +319,8 @@ def _audit(principal: Principal, content: JobContent, runs: Sequence[LiveRun], a
     common = {"job_id": content.id, "script": content.script_name, "sha256": content.script_sha256}
     if content.assembly_guid is not None:
         common |= {"assembly_guid": content.assembly_guid, "assembly_version": str(content.assembly_version)}
+    if runs and runs[0].run_as_user:
+        common |= {"user": runs[0].run_as_user}
     if len(runs) <= AUDIT_EACH:
         return [
             AuditEntry(

@@ -14,10 +14,11 @@ from borealis_engine.screens.models import (
 )
 from borealis_engine.screens.mosaic import FrameHead, Mosaic, Update
 from borealis_engine.screens.service import ScreenService
-from borealis_engine.screens.watches import Viewer
+from borealis_engine.screens.watches import Key, Viewer
 
 __all__ = [
     "FrameHead",
+    "Key",
     "Mosaic",
     "Picture",
     "PictureAsked",

@@ -14,23 +14,28 @@ MAX_LISTED_WINDOWS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class PictureAsked:
-    """One picture. ``region``: a part of the monitor; ``seconds``: how long to wait for it."""
+    """One picture. ``region``: a part of the monitor; ``seconds``: how long to wait for it.
+
+    ``user``: whose screen; empty for the one who sits at the machine, or else the first by name.
+    """
 
     monitor: int = 1
     region: Region | None = None
     format: ImageFormat = ImageFormat.PNG
     quality: int = 80
     seconds: float = 15.0
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchAsked:
-    """A live view. ``rate``: frames a second at most; ``seconds``: it ends by itself after that."""
+    """A live view. ``rate``: frames a second at most; ``seconds``: it ends by itself after that. ``user``: whose."""
 
     monitor: int = 1
     rate: float = 10.0
     quality: int = 60
     seconds: int = 1800
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,11 @@ class WindowList(msgspec.Struct, frozen=True):
 
 
 class Watcher(msgspec.Struct, frozen=True):
-    """Somebody who watches live now. ``since``: Unix seconds."""
+    """Somebody who watches live now. ``since``: Unix seconds. ``user``: whose screen, if the agent names one."""
 
     username: str
     monitor: int
     rate: float
     quality: int
     since: float
+    user: str = ""

@@ -8,11 +8,14 @@ from borealis_wire.events import RunContext
 class ScreenLink(Protocol):
     """Live sockets of devices; implemented by ``gateway``."""
 
-    def has_session(self, guid: str, context: RunContext) -> bool:
-        """Whether a socket of this device and context is up now."""
+    def has_session(self, guid: str, context: RunContext, user: str = "") -> bool:
+        """Whether a socket of this device, context and user is up now."""
+
+    def user_for(self, guid: str) -> str | None:
+        """Whose screen is meant where nobody is named, empty for one that names nobody; None: nobody is there."""
 
     async def send_sealed(
-        self, event: str, guid: str, context: RunContext, payload: dict[str, Any]
+        self, event: str, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
     ) -> dict[str, Any] | None:
         """Emit an event and give its acknowledgement; None where the socket is gone. The caller bounds the wait."""
 

@@ -47,6 +47,7 @@ class _Waiting:
     """Somebody waits for what an order brings."""
 
     guid: str
+    user: str
     action: ScreenAction
     answer: "asyncio.Future[Any]"
     format: ImageFormat
@@ -57,6 +58,7 @@ class _Stop:
     """A view that the device has to be told to end, or what there is to write down about looks that are over."""
 
     guid: str
+    user: str
     order_id: str
     asked_by: str
     entries: list[AuditEntry] = field(default_factory=list)
@@ -103,8 +105,8 @@ class ScreenService:
             Unavailable: it did not come in time.
             RateLimited: too many wait for this device already.
         """
-        record = self._reachable(principal, guid)
-        detail: dict[str, Any] = {"monitor": asked.monitor, "format": asked.format.value}
+        record, user = self._reachable(principal, guid, asked.user)
+        detail: dict[str, Any] = {"monitor": asked.monitor, "format": asked.format.value, **_whose(user)}
         if asked.region is not None:
             detail["region"] = asked.region.to_json()
         order = self._order(
@@ -115,17 +117,21 @@ class ScreenService:
             region=asked.region,
             format=asked.format,
             quality=asked.quality,
+            user=asked.user,
         )
         entry = _entry("screen.picture", record, principal, detail, address)
-        data = await self._look(order, asked.seconds, entry, shown=(record, picture_name(asked)))
+        data = await self._look(order, user, asked.seconds, entry, shown=(record, picture_name(asked)))
         assert isinstance(data, bytes)
         return Picture(data, asked.format)
 
-    async def surroundings(self, principal: Principal, guid: str, *, seconds: float, address: str) -> ScreenList:
-        """Monitors and windows of the signed-in user. Raises as :meth:`picture`."""
-        record = self._reachable(principal, guid)
-        order = self._order(record.guid, principal.username, ScreenAction.LIST)
-        found = await self._look(order, seconds, _entry("screen.list", record, principal, {}, address))
+    async def surroundings(
+        self, principal: Principal, guid: str, *, seconds: float, address: str, user: str = ""
+    ) -> ScreenList:
+        """Monitors and windows of a signed-in user, as for :meth:`picture`, which says what it raises."""
+        record, whose = self._reachable(principal, guid, user)
+        order = self._order(record.guid, principal.username, ScreenAction.LIST, user=user)
+        entry = _entry("screen.list", record, principal, _whose(whose), address)
+        found = await self._look(order, whose, seconds, entry)
         assert isinstance(found, WindowList)
         return ScreenList(found.user, found.monitors, found.windows, found.note)
 
@@ -136,9 +142,16 @@ class ScreenService:
             NotFound: no such device, or out of sight.
         """
         record = self._devices.get(principal, guid)
-        reachable = self._link is not None and self._link.has_session(record.guid, CONTEXT)
+        reachable = self._link is not None and self._link.user_for(record.guid) is not None
         found = [
-            Watcher(viewer.principal.username, watch.asked.monitor, watch.asked.rate, watch.asked.quality, viewer.since)
+            Watcher(
+                viewer.principal.username,
+                watch.asked.monitor,
+                watch.asked.rate,
+                watch.asked.quality,
+                viewer.since,
+                watch.user,
+            )
             for watch in self._watches.values()
             if watch.guid == record.guid
             for viewer in watch.viewers
@@ -153,14 +166,14 @@ class ScreenService:
             Conflict: as :meth:`picture`.
             RateLimited: too many watch already.
         """
-        record = self._reachable(principal, guid)
-        key = (record.guid, asked.monitor)
+        record, user = self._reachable(principal, guid, asked.user)
+        key = (record.guid, user, asked.monitor)
         watch = self._watches.get(key)
         is_first = watch is None
         if watch is None:
             if sum(one.guid == record.guid for one in self._watches.values()) >= MAX_WATCHES:
                 raise RateLimited(10.0, f"{MAX_WATCHES} monitors of this device are watched already.")
-            watch = self._new_watch(record, asked)
+            watch = self._new_watch(record, user, asked)
         if len(watch.viewers) >= MAX_VIEWERS:
             raise RateLimited(10.0, f"{MAX_VIEWERS} people watch this monitor already.")
         viewer = Viewer(watch, principal, self._clock.now(), address)
@@ -174,7 +187,7 @@ class ScreenService:
                 await asyncio.shield(watch.started)
         except BaseException as error:
             if viewer.use is not None:
-                self._stops.put_nowait(_Stop(record.guid, "", "", over=[failed(viewer.use, error)]))
+                self._stops.put_nowait(_Stop(record.guid, "", "", "", over=[failed(viewer.use, error)]))
                 viewer.use = None
             if is_first:
                 gone = Unavailable("screen_timeout", "Who started the live view went away. Start again.")
@@ -193,16 +206,16 @@ class ScreenService:
         entries = [self._entry("screen.watch_end", viewer)]
         over = _over([viewer], reason)
         if watch.viewers:
-            self._stops.put_nowait(_Stop(watch.guid, "", "", entries, over))
+            self._stops.put_nowait(_Stop(watch.guid, watch.user, "", "", entries, over))
         else:
             self._forget(watch)
-            self._stops.put_nowait(_Stop(watch.guid, watch.order_id, viewer.principal.username, entries, over))
+            self._stops.put_nowait(_Stop(watch.guid, watch.user, watch.order_id, viewer.principal.username, entries, over))
 
     # --- what devices bring; called by ``gateway``
 
-    def picture_arrived(self, guid: str, order_id: str, data: bytes) -> dict[str, str]:
-        """``agent_screenshot_task``. What nobody waits for is dropped."""
-        waiting = self._claimed(guid, order_id, ScreenAction.PICTURE)
+    def picture_arrived(self, guid: str, order_id: str, data: bytes, *, user: str = "") -> dict[str, str]:
+        """``agent_screenshot_task``. What nobody waits for is dropped, and what another user's agent sends."""
+        waiting = self._claimed(guid, user, order_id, ScreenAction.PICTURE)
         if waiting is None:
             return {"status": "gone"}
         if data.startswith(SIGNATURES[waiting.format]):
@@ -211,17 +224,17 @@ class ScreenService:
         waiting.answer.set_exception(Unavailable("screen_unreadable", "What the device sent is not such a picture."))
         return {"status": "refused"}
 
-    def windows_arrived(self, guid: str, found: WindowList) -> dict[str, str]:
+    def windows_arrived(self, guid: str, found: WindowList, *, user: str = "") -> dict[str, str]:
         """``agent_window_list``."""
-        waiting = self._claimed(guid, found.order_id, ScreenAction.LIST)
+        waiting = self._claimed(guid, user, found.order_id, ScreenAction.LIST)
         if waiting is None:
             return {"status": "gone"}
         waiting.answer.set_result(found)
         return {"status": "ok"}
 
-    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes) -> dict[str, str]:
+    async def frame_arrived(self, guid: str, head: FrameHead, data: bytes, *, user: str = "") -> dict[str, str]:
         """``screen_frame``; the acknowledgement comes once somebody has taken it, which holds the device back."""
-        watch = self._watch_of(guid, head.order_id)
+        watch = self._watch_of(guid, user, head.order_id)
         if watch is None or not watch.viewers:
             return {"status": "gone"}
         if not head.tiles:
@@ -238,24 +251,25 @@ class ScreenService:
                 await watch.wait_taken()
         return {"status": "ok"} if watch.viewers else {"status": "gone"}
 
-    def ended(self, guid: str, order_id: str, reason: str) -> None:
+    def ended(self, guid: str, order_id: str, reason: str, *, user: str = "") -> None:
         """``screen_ended``: a look that came to nothing, or a view that is over."""
         waiting = self._waiting.get(order_id)
-        if waiting is not None and waiting.guid == guid and not waiting.answer.done():
+        if waiting is not None and (waiting.guid, waiting.user) == (guid, user) and not waiting.answer.done():
             waiting.answer.set_exception(Conflict("no_picture", reason or "The device could not take the picture."))
-        watch = self._watch_of(guid, order_id)
+        watch = self._watch_of(guid, user, order_id)
         if watch is not None:
             self._end(watch, reason or "The device ended the live view.", tell_device=False)
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """The socket that brought it all is gone."""
         if context is not CONTEXT:
             return
         for waiting in self._waiting.values():
-            if waiting.guid == guid and not waiting.answer.done():
+            if (waiting.guid, waiting.user) == (guid, user) and not waiting.answer.done():
                 waiting.answer.set_exception(Conflict("not_connected", GONE))
         for watch in self._of_device(guid):
-            self._end(watch, GONE, tell_device=False)
+            if watch.user == user:
+                self._end(watch, GONE, tell_device=False)
 
     # --- the driver
 
@@ -290,16 +304,21 @@ class ScreenService:
 
     # --- inside
 
-    def _reachable(self, principal: Principal, guid: str) -> DeviceRecord:
+    def _reachable(self, principal: Principal, guid: str, user: str) -> tuple[DeviceRecord, str]:
+        """The device, and whose agent there is asked; an empty name is an agent that names nobody."""
         record = self._devices.get(principal, guid)
         if record.auth.status != "active":
             raise Conflict("device_not_active", f"The device is {record.auth.status}: nobody looks at its screen.")
-        if self._link is None or not self._link.has_session(record.guid, CONTEXT):
+        found = self._link.user_for(record.guid) if self._link is not None else None
+        if user and found is not None and self._link is not None and user != found:
+            found = user if self._link.has_session(record.guid, CONTEXT, user) else None
+        if found is None:
             if self._devices.is_connected(record.guid):
-                detail = "Nobody is signed in there, or the signed-in user's agent does not run."
-                raise Conflict("no_session", detail)
+                who = user or "Nobody"
+                state = "is not signed in there" if user else "is signed in there"
+                raise Conflict("no_session", f"{who} {state}, or the signed-in user's agent does not run.")
             raise Conflict("not_connected", "The device is not connected now.")
-        return record
+        return record, found
 
     def _order(self, guid: str, asked_by: str, action: ScreenAction, **more: Any) -> ScreenOrder:
         now = self._clock.now()
@@ -315,25 +334,30 @@ class ScreenService:
         )
 
     async def _look(
-        self, order: ScreenOrder, seconds: float, entry: AuditEntry, shown: tuple[DeviceRecord, str] | None = None
+        self,
+        order: ScreenOrder,
+        user: str,
+        seconds: float,
+        entry: AuditEntry,
+        shown: tuple[DeviceRecord, str] | None = None,
     ) -> Any:
         """``shown``: what activity shows of it; None for what it does not show."""
         guid = order.device_guid
         if sum(one.guid == guid for one in self._waiting.values()) >= MAX_WAITING:
             raise RateLimited(2.0, f"{MAX_WAITING} looks at this device wait for their answers already.")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting[order.order_id] = _Waiting(guid, order.action, answer, order.format)
+        self._waiting[order.order_id] = _Waiting(guid, user, order.action, answer, order.format)
         try:
             await self._audit.record(entry)
             if shown is None:
-                return await self._answer_to(order, answer, seconds)
+                return await self._answer_to(order, user, answer, seconds)
             use = await self._begin_use(shown[0], order.asked_by, shown[1])
             try:
-                found = await self._answer_to(order, answer, seconds)
+                found = await self._answer_to(order, user, answer, seconds)
             except BaseException as error:
-                self._stops.put_nowait(_Stop(guid, "", "", over=[failed(use, error)]))
+                self._stops.put_nowait(_Stop(guid, user, "", "", over=[failed(use, error)]))
                 raise
-            self._stops.put_nowait(_Stop(guid, "", "", over=[Over(use, RunStatus.SUCCESS)]))
+            self._stops.put_nowait(_Stop(guid, user, "", "", over=[Over(use, RunStatus.SUCCESS)]))
             return found
         finally:
             del self._waiting[order.order_id]
@@ -341,10 +365,10 @@ class ScreenService:
                 answer.exception()  # it was heard, or nobody is left to hear it
             answer.cancel()
 
-    async def _answer_to(self, order: ScreenOrder, answer: "asyncio.Future[Any]", seconds: float) -> Any:
+    async def _answer_to(self, order: ScreenOrder, user: str, answer: "asyncio.Future[Any]", seconds: float) -> Any:
         try:
             async with asyncio.timeout(seconds):
-                await self._send(order)
+                await self._send(order, user)
                 return await answer
         except TimeoutError as error:
             raise Unavailable("screen_timeout", f"The device did not answer in {seconds:g} s. Try again.") from error
@@ -360,12 +384,12 @@ class ScreenService:
             context=CONTEXT,
         )
 
-    async def _send(self, order: ScreenOrder) -> None:
+    async def _send(self, order: ScreenOrder, user: str) -> None:
         assert self._link is not None
         is_list = order.action is ScreenAction.LIST
         event = EngineEvent.LIST_AGENT_WINDOWS if is_list else EngineEvent.SCREEN_ORDER
         envelope = self._signing.seal(SCREEN_TYPE, order.to_payload())
-        said = await self._link.send_sealed(event, order.device_guid, CONTEXT, {"envelope": envelope})
+        said = await self._link.send_sealed(event, order.device_guid, CONTEXT, {"envelope": envelope}, user=user)
         if said is None:
             raise Conflict("not_connected", GONE)
         if said.get("status") == "accepted":
@@ -377,10 +401,11 @@ class ScreenService:
             )
         raise Conflict("no_picture", str(said.get("detail") or "The device cannot show its screen.")[:500])
 
-    def _new_watch(self, record: DeviceRecord, asked: WatchAsked) -> Watch:
+    def _new_watch(self, record: DeviceRecord, user: str, asked: WatchAsked) -> Watch:
         watch = Watch(
             order_id=self._randomness.uuid(),
             guid=record.guid,
+            user=user,
             site_id=record.auth.site_id,
             asked=asked,
             until=self._clock.monotonic() + asked.seconds,
@@ -400,10 +425,11 @@ class ScreenService:
             quality=asked.quality,
             rate=asked.rate,
             seconds=asked.seconds,
+            user=asked.user,
         )
         try:
             async with asyncio.timeout(ACK_SECONDS):
-                await self._send(order)
+                await self._send(order, watch.user)
         except TimeoutError as error:
             failure: EngineError = Unavailable("screen_timeout", f"No answer in {ACK_SECONDS:g} s. Try again.")
             self._not_begun(watch, failure)
@@ -420,13 +446,15 @@ class ScreenService:
             watch.started.exception()  # nobody else may wait for it
         self._forget(watch)
 
-    def _claimed(self, guid: str, order_id: str, action: ScreenAction) -> _Waiting | None:
+    def _claimed(self, guid: str, user: str, order_id: str, action: ScreenAction) -> _Waiting | None:
         waiting = self._waiting.get(order_id)
-        fits = waiting is not None and waiting.guid == guid and waiting.action is action and not waiting.answer.done()
-        return waiting if fits else None
+        if waiting is None or (waiting.guid, waiting.user, waiting.action) != (guid, user, action):
+            return None
+        return None if waiting.answer.done() else waiting
 
-    def _watch_of(self, guid: str, order_id: str) -> Watch | None:
-        return next((watch for watch in self._of_device(guid) if watch.order_id == order_id), None)
+    def _watch_of(self, guid: str, user: str, order_id: str) -> Watch | None:
+        here = self._of_device(guid)
+        return next((watch for watch in here if watch.order_id == order_id and watch.user == user), None)
 
     def _of_device(self, guid: str) -> list[Watch]:
         return [watch for watch in self._watches.values() if watch.guid == guid]
@@ -439,7 +467,8 @@ class ScreenService:
         watch.took()
         entries = [self._entry("screen.watch_end", viewer) for viewer in viewers]
         over = _over(viewers, reason)
-        self._stops.put_nowait(_Stop(watch.guid, watch.order_id if tell_device else "", "", entries, over))
+        order_id = watch.order_id if tell_device else ""
+        self._stops.put_nowait(_Stop(watch.guid, watch.user, order_id, "", entries, over))
 
     def _forget(self, watch: Watch) -> None:
         if self._watches.get(watch.key) is watch:
@@ -447,7 +476,7 @@ class ScreenService:
 
     def _entry(self, action: str, viewer: Viewer) -> AuditEntry:
         watch = viewer.watch
-        detail: dict[str, Any] = {"monitor": watch.asked.monitor}
+        detail: dict[str, Any] = {"monitor": watch.asked.monitor, **_whose(watch.user)}
         if action == "screen.watch_end":
             detail |= {"seconds": round(self._clock.now() - viewer.since), "frames": viewer.sent}
         else:
@@ -457,12 +486,12 @@ class ScreenService:
         )
 
     async def _carry_out(self, stop: _Stop) -> None:
-        if stop.order_id and self._link is not None and self._link.has_session(stop.guid, CONTEXT):
+        if stop.order_id and self._link is not None and self._link.has_session(stop.guid, CONTEXT, stop.user):
             order = self._order(stop.guid, stop.asked_by, ScreenAction.STOP, watch_id=stop.order_id)
             # A device that does not hear it hears at its next frame that nobody watches.
             with contextlib.suppress(EngineError, TimeoutError):
                 async with asyncio.timeout(ACK_SECONDS):
-                    await self._send(order)
+                    await self._send(order, stop.user)
         for entry in stop.entries:
             try:
                 await self._audit.record(entry)
@@ -493,6 +522,10 @@ def _over(viewers: Iterable[Viewer], reason: str) -> list[Over]:
     """A look that its watcher or its time ended is a success; what ended it before them is said."""
     status = RunStatus.SUCCESS if reason in {"", OVER} else RunStatus.INTERRUPTED
     return [Over(viewer.use, status, reason) for viewer in viewers if viewer.use is not None]
+
+
+def _whose(user: str) -> dict[str, Any]:
+    return {"user": user} if user else {}
 
 
 def _entry(action: str, record: DeviceRecord, principal: Principal, detail: dict[str, Any], address: str) -> AuditEntry:

@@ -8,13 +8,13 @@ from borealis_engine.operators.permissions import Principal
 from borealis_engine.screens.models import WatchAsked
 from borealis_engine.screens.mosaic import Mosaic, Update
 
-Key = tuple[str, int]
-"""Device and monitor."""
+Key = tuple[str, str, int]
+"""Device, user and monitor."""
 
 
 @dataclass(slots=True, eq=False)
 class Watch:
-    """One live view. ``until``: monotonic second at which it is over."""
+    """One live view. ``until``: monotonic second at which it is over. ``user``: whose agent shows it."""
 
     order_id: str
     guid: str
@@ -22,6 +22,7 @@ class Watch:
     asked: WatchAsked
     until: float
     started: "asyncio.Future[None]"
+    user: str = ""
     mosaic: Mosaic = field(default_factory=Mosaic)
     viewers: set["Viewer"] = field(default_factory=set)
     frames: int = 0
@@ -29,8 +30,8 @@ class Watch:
 
     @property
     def key(self) -> Key:
-        """Device and monitor."""
-        return self.guid, self.asked.monitor
+        """Device, user and monitor."""
+        return self.guid, self.user, self.asked.monitor
 
     def tell(self) -> None:
         """A frame came in."""

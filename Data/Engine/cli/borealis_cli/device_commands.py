@@ -185,6 +185,7 @@ def _show(around: Surroundings, device: dict[str, Any]) -> None:
             ("Description", device["description"]),
             ("State", _state(device, now)),
             ("Sessions", contexts or "none"),
+            ("Signed in", ", ".join(map(_signed_in, device["presence"]["users"])) or "nobody with an agent"),
             ("Last seen", f"{moment(device['presence']['last_seen'])} ({ago(device['presence']['last_seen'], now)})"),
             ("Site", device["site_name"] or "none"),
             ("Fingerprint", device["ssl_key_fingerprint"]),
@@ -215,6 +216,11 @@ def _show(around: Surroundings, device: dict[str, Any]) -> None:
             ],
             empty="",
         )
+
+
+def _signed_in(one: dict[str, Any]) -> str:
+    name = one["user"] or "somebody whom the agent does not name"
+    return f"{name} (at the machine's own screen)" if one["active"] else str(name)
 
 
 def _inventory(details: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -48,7 +48,10 @@ def run(
     site: Annotated[list[str] | None, typer.Option("--site", help="All devices of a site (name or id).")] = None,
     everywhere: Annotated[bool, typer.Option("--all", help="All devices that you may see.")] = False,
     script_type: Annotated[str, typer.Option("--type", "-t", help=f"{', '.join(TYPES)}.")] = "",
-    context: Annotated[str, typer.Option(help="system, or interactive: as the signed-in user.")] = "system",
+    context: Annotated[str, typer.Option(help="system, or interactive: as a signed-in user.")] = "",
+    user: Annotated[
+        str, typer.Option(metavar="NAME", help="As this signed-in user; waits while that user is away.")
+    ] = "",
     timeout: Annotated[str, typer.Option(metavar="60|5m", help="End it after this long.")] = "",
     expires: Annotated[str, typer.Option(metavar="1h|1d", help="Forget it if a device is not back by then.")] = "",
     var: Annotated[list[str] | None, typer.Option("--var", metavar="K=V", help="A variable; again for more.")] = None,
@@ -86,6 +89,7 @@ def run(
             everywhere=everywhere,
             script_type=script_type,
             context=context,
+            user=user,
             timeout=timeout,
             expires=expires,
             variables=var or (),
@@ -266,6 +270,7 @@ def _show_run(around: Surroundings, one: dict[str, Any], as_json: bool) -> None:
             ("Run", one["run_id"]),
             ("Device", one["device"]),
             ("Script", f"{one['script_name']} ({one['script_type']}, {one['context']})"),
+            ("User", _user(one)),
             ("Status", one["status"]),
             ("Exit code", one["exit_code"]),
             ("Reason", one["reason"]),
@@ -307,6 +312,13 @@ def _show_recap(around: Surroundings, client: EngineClient, run_id: str) -> None
         ],
         empty="No task ran.",
     )
+
+
+def _user(one: dict[str, Any]) -> str:
+    """Whose agent ran it, or whom it waits for."""
+    if one["ran_as_user"] or not one["run_as_user"]:
+        return str(one["ran_as_user"])
+    return f"{one['run_as_user']}, not reached yet"
 
 
 def _took(one: dict[str, Any]) -> str:

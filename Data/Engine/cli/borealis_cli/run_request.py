@@ -49,7 +49,8 @@ class RunOptions:
     sites: Sequence[str] = ()
     everywhere: bool = False
     script_type: str = ""
-    context: str = "system"
+    context: str = ""
+    user: str = ""
     timeout: str = ""
     expires: str = ""
     variables: Sequence[str] = ()
@@ -69,13 +70,18 @@ def build_request(options: RunOptions, stdin: TextIO) -> dict[str, Any]:
         raise CliError("Say either --all, or --device and --site.", USAGE)
     if not (options.everywhere or options.devices or options.sites):
         raise CliError("Say where: --device NAME (again for more), --site SITE, or --all.", USAGE)
-    if options.context not in set(RunContext):
+    context = options.context or (RunContext.INTERACTIVE if options.user else RunContext.SYSTEM)
+    if context not in set(RunContext):
         raise CliError("--context is system or interactive.", USAGE)
+    if options.user and context != RunContext.INTERACTIVE:
+        raise CliError("--user goes with --context interactive: as system nobody is named.", USAGE)
     body: dict[str, Any] = {
         "script_content": _script(options, stdin),
         "script_type": _type(options),
-        "context": options.context,
+        "context": str(context),
     }
+    if options.user:
+        body["run_as_user"] = options.user
     body |= _playbook(options.playbook, body["script_type"])
     if options.everywhere:
         body["all"] = True

@@ -25,6 +25,7 @@ def screenshot(  # noqa: PLR0917
     monitor: Annotated[int, typer.Option(min=0, max=64, help="From 1; 0 for all of them together.")] = 1,
     region: Annotated[str, typer.Option(metavar="X,Y,W,H", help="Only this part of it, in pixels.")] = "",
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 80,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Whose screen, of those signed in.")] = "",
     timeout: Annotated[float, typer.Option(min=1, max=60, help="Seconds to wait for the device.")] = 15,
 ) -> None:
     """Take a picture of the signed-in user's screen. Who took it is on record."""
@@ -35,6 +36,8 @@ def screenshot(  # noqa: PLR0917
     asked: dict[str, Any] = {"monitor": monitor, "format": kind, "quality": quality, "timeout_seconds": timeout}
     if region:
         asked["region"] = _region(region)
+    if user:
+        asked["user"] = user
     with engine(ctx) as client:
         device = find_device(client, name)
         data = client.post_for_bytes(f"/api/devices/{segment(device['guid'])}/screenshot", asked)
@@ -54,6 +57,7 @@ def screen(
     ctx: typer.Context,
     name: DeviceName,
     windows: Annotated[bool, typer.Option("--windows", help="Ask the device for monitors and windows too.")] = False,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Whose monitors and windows, of those signed in.")] = "",
     as_json: Json = False,
 ) -> None:
     """Tell whether a device has a screen to look at, and who watches it."""
@@ -61,16 +65,17 @@ def screen(
     with engine(ctx) as client:
         place = f"/api/devices/{segment(find_device(client, name)['guid'])}/screen"
         state = client.get(place)
-        found = client.post(f"{place}/list") if windows else None
+        found = client.post(f"{place}/list", {"user": user} if user else None) if windows else None
     if as_json:
         print_json(around, state if found is None else {**state, "list": found})
         return
-    watchers = ", ".join(f"{one['username']} (monitor {one['monitor']})" for one in state["watchers"])
+    watchers = ", ".join(_watcher(one) for one in state["watchers"])
     show_facts(
         around.out,
         [
             ("Device", state["hostname"]),
             ("Can be looked at", "yes" if state["reachable"] else "no: nobody is signed in, or it is not connected"),
+            ("Signed in", ", ".join(state["users"]) or "nobody"),
             ("Watched by", watchers or "nobody"),
         ],
     )
@@ -102,6 +107,10 @@ def screen(
         ],
         empty=found["note"] or "There is no window.",
     )
+
+
+def _watcher(one: dict[str, Any]) -> str:
+    return f"{one['username']} (monitor {one['monitor']}{' of ' + one['user'] if one['user'] else ''})"
 
 
 def _region(text: str) -> dict[str, int]:

@@ -1,9 +1,10 @@
 """The socket between the two agents of a device: who may ask, what is lent, and what is never (threats 11)."""
 
 import asyncio
+import json
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.fakes.jobs import ENGINE_KEY, GUID, job_payload
 from borealis_agent.core.errors import Retryable
 from borealis_agent.identity import AccessToken
 from borealis_agent.link import UserBroker, UserDoor
-from borealis_agent.link.user_broker import is_person
+from borealis_agent.link.callers import MAX_CONNECTIONS_EACH, person_of
 from borealis_agent.link.user_door import BrokerUnavailable
 from borealis_base.tasks import Supervisor
 from borealis_wire.envelope import SCREEN_TYPE, seal
@@ -44,12 +45,14 @@ class Lender:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.asked: list[bool] = []
+        self.users: list[str] = []
 
-    async def lend(self, *, renew: bool) -> AccessToken:
+    async def lend(self, user: str, *, renew: bool) -> AccessToken:
         self.asked.append(renew)
+        self.users.append(user)
         if self.failure is not None:
             raise self.failure
-        return AccessToken(f"token-{len(self.asked)}", DEFAULT_NOW + 900)
+        return AccessToken(f"token-{len(self.asked)}", DEFAULT_NOW + 900, user)
 
 
 class Broker:
@@ -58,7 +61,8 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "user-broker.sock"
         self.lender = Lender()
-        self.may_enter: Callable[[int], bool] = lambda _uid: True
+        self.person: Callable[[int], str | None] = lambda uid: f"user{uid}"
+        self.clock = FakeClock()
         self.claimed: list[JobOrder | ScreenOrder] = []
         self.broker = UserBroker(
             self.path,
@@ -66,12 +70,12 @@ class Broker:
             pinned=lambda: dict(PINNED),
             trusted=lambda: {ENGINE_KEY.public.key_id: ENGINE_KEY.public},
             claim=self._claim,
-            clock=FakeClock(),
-            may_enter=self._may_enter,
+            clock=self.clock,
+            person=self._person,
         )
 
-    def _may_enter(self, uid: int) -> bool:
-        return self.may_enter(uid)
+    def _person(self, uid: int) -> str | None:
+        return self.person(uid)
 
     async def _claim(self, order: JobOrder | ScreenOrder) -> None:
         if any(known.run_id == order.run_id for known in self.claimed):
@@ -95,7 +99,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
 async def test_a_user_gets_an_access_token_and_whom_to_trust_and_nothing_else(broker: Broker) -> None:
     door = broker.door()
     loan = await door.borrow()
-    assert (loan.guid, loan.access) == (GUID, AccessToken("token-1", DEFAULT_NOW + 900))
+    assert (loan.guid, loan.access) == (GUID, AccessToken("token-1", DEFAULT_NOW + 900, f"user{ME}"))
     assert loan.keys.keys == {ENGINE_KEY.public.key_id: ENGINE_KEY.public}
     assert (await door.borrow(renew=True)).access.token == "token-2"
     assert broker.lender.asked == [False, True]
@@ -103,7 +107,7 @@ async def test_a_user_gets_an_access_token_and_whom_to_trust_and_nothing_else(br
 
 
 async def test_rejects_account_that_may_not_enter(broker: Broker) -> None:
-    broker.may_enter = lambda _uid: False
+    broker.person = lambda _uid: None
     with pytest.raises(BrokerUnavailable):
         await broker.door().borrow()
     assert broker.lender.asked == []
@@ -124,19 +128,79 @@ async def test_a_failure_of_the_system_agent_is_told_with_its_wait(broker: Broke
     await door.close()
 
 
-async def test_one_user_at_a_time(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def uids(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Whom the kernel names at the next connections to the broker, in their order; ourselves after that."""
     from borealis_agent.link import user_broker
 
-    uids = iter([1001, 1002])
-    monkeypatch.setattr(user_broker, "peer_uid", lambda _connection: next(uids))
+    named: list[int] = []
+    monkeypatch.setattr(user_broker, "peer_uid", lambda _connection: named.pop(0) if named else ME)
+    yield named
+
+
+async def test_several_users_each_get_a_token_of_their_own(broker: Broker, uids: list[int]) -> None:
+    uids += [1001, 1002]
     first, second = broker.door(), broker.door()
-    await first.borrow()
-    with pytest.raises(BrokerUnavailable, match="another user is signed in"):
-        await second.borrow()
+    assert (await first.borrow()).access.user == "user1001"
+    assert (await second.borrow()).access.user == "user1002"
+    assert (await first.borrow()).access.user == "user1001"
+    assert broker.lender.users == ["user1001", "user1002", "user1001"]
     await first.close()
-    await asyncio.sleep(0.05)
-    assert (await second.borrow()).guid == GUID
     await second.close()
+
+
+async def test_rejects_a_user_who_says_to_be_another(broker: Broker, uids: list[int]) -> None:
+    uids.append(1001)
+    reader, writer = await asyncio.open_unix_connection(str(broker.path))
+    for claim in (b'"user":"user1002"', b'"uid":1002', b'"account":"user1002","renew":true'):
+        writer.write(b'{"op":"token",' + claim + b"}\n")
+        assert json.loads(await reader.readline())["user"] == "user1001"
+    assert set(broker.lender.users) == {"user1001"}
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_rejects_claim_of_a_run_that_is_another_users(broker: Broker, uids: list[int]) -> None:
+    uids += [1001, 1002]
+    envelope = job_payload(context=RunContext.INTERACTIVE, user="user1002")["envelope"]
+    thief, owner = broker.door(), broker.door()
+    with pytest.raises(Refused) as raised:
+        await thief.claim(envelope)
+    assert raised.value.code is RefusalCode.WRONG_CONTEXT
+    await owner.claim(envelope)
+    assert len(broker.claimed) == 1
+    await thief.close()
+    await owner.close()
+
+
+async def test_rejects_flood_of_one_user_and_serves_the_other(broker: Broker, uids: list[int]) -> None:
+    uids += [1001] * 40 + [1002]
+    flood = [await asyncio.open_unix_connection(str(broker.path)) for _ in range(40)]
+    for _, writer in flood:
+        writer.write(b'{"op":"token","renew":true}\n' * 5)
+    other = broker.door()
+    assert (await other.borrow(renew=True)).access.user == "user1002"
+    answers = [json.loads(await flood[0][0].readline()) for _ in range(5)]
+    assert [answer["status"] for answer in answers].count("error") >= 3, "renewals are few for each user"
+    assert {answer.get("error", "too_often") for answer in answers} == {"too_often"}
+    assert broker.lender.users.count("user1001") == 2
+    for _, writer in flood:
+        writer.close()
+    await other.close()
+
+
+async def test_rejects_too_many_requests_on_however_many_connections(broker: Broker, uids: list[int]) -> None:
+    uids += [1001, 1001, 1002]
+    first, second = broker.door(), broker.door()
+    for _ in range(300):
+        await first.borrow()
+        await second.borrow()
+    with pytest.raises(BrokerUnavailable):
+        await second.borrow()
+    other = broker.door()
+    assert (await other.borrow()).access.user == "user1002"
+    for door in (first, second, other):
+        await door.close()
 
 
 async def test_rejects_second_claim_of_a_run(broker: Broker) -> None:
@@ -189,7 +253,7 @@ async def test_survives_noise_on_the_socket(broker: Broker, noise: bytes) -> Non
 async def test_rejects_flood_of_connections(broker: Broker) -> None:
     open_ones = [await asyncio.open_unix_connection(str(broker.path)) for _ in range(40)]
     await asyncio.sleep(0.05)
-    assert sum(broker.broker._connections.values()) <= 16
+    assert broker.broker._callers.connections <= MAX_CONNECTIONS_EACH
     for _, writer in open_ones:
         writer.close()
         await writer.wait_closed()
@@ -206,12 +270,21 @@ async def test_no_system_agent_is_said(tmp_path: Path) -> None:
         await UserDoor(tmp_path / "nobody.sock", trusted_uids=frozenset({ME})).claim({})
 
 
-def test_rejects_root_services_and_nobody_as_people() -> None:
-    assert not is_person(0)
-    assert not is_person(33)
-    assert not is_person(65534)
-    assert not is_person(-1)
-    assert not is_person(54321)
+@pytest.mark.parametrize("uid", [0, 33, 65534, -1, 54321, 2**31 - 1])
+def test_rejects_root_services_and_nobody_as_people(uid: int) -> None:
+    assert person_of(uid) is None
+
+
+def test_rejects_a_name_that_is_another_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    entry = pwd.struct_passwd(("ada", "x", 1005, 1005, "", "/home/ada", "/bin/bash"))
+    known = {"ada": pwd.struct_passwd(("ada", "x", 1001, 1001, "", "/home/ada", "/bin/bash"))}
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: entry)
+    monkeypatch.setattr(pwd, "getpwnam", known.__getitem__)
+    assert person_of(1005) is None
+    known["ada"] = entry
+    assert person_of(1005) == "ada"
 
 
 async def test_rejects_second_claim_of_a_look_at_the_screen(broker: Broker) -> None:

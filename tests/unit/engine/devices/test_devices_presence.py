@@ -3,6 +3,7 @@
 from tests.fakes.device_world import ADMIN, HERE, INTERACTIVE, SYSTEM, DeviceWorld, open_devices
 
 from borealis_engine.devices import DeviceQuery
+from borealis_wire.messages import Heartbeat, HeartbeatMetrics
 
 
 async def settle(world: DeviceWorld, seconds: float) -> None:
@@ -13,7 +14,7 @@ async def settle(world: DeviceWorld, seconds: float) -> None:
 
 async def test_sessions_come_and_go(world: DeviceWorld) -> None:
     guid = (await world.admit("lab")).guid
-    assert world.devices.presence(guid) == {"online": False, "contexts": [], "last_seen": 0.0, "since": {}}
+    assert world.devices.presence(guid) == {"online": False, "contexts": [], "last_seen": 0.0, "since": {}, "users": []}
     world.feed.take()
     world.devices.session_opened(guid, SYSTEM, HERE)
     since = world.clock.now()
@@ -24,6 +25,7 @@ async def test_sessions_come_and_go(world: DeviceWorld) -> None:
         "contexts": ["system", "interactive"],
         "last_seen": since + 10,
         "since": {"system": since, "interactive": since + 10},
+        "users": [{"user": "", "since": since + 10, "active": False}],
     }
     assert world.devices.is_connected(guid)
     assert world.metrics.devices_online._value.get() == 1
@@ -33,6 +35,22 @@ async def test_sessions_come_and_go(world: DeviceWorld) -> None:
     assert not world.devices.is_connected(guid)
     assert world.metrics.devices_online._value.get() == 0
     assert world.feed.take() == ["online", "session", "session", "session"]
+
+
+async def test_each_signed_in_user_is_listed_and_who_sits_at_the_machine(world: DeviceWorld) -> None:
+    guid = (await world.admit("lab")).guid
+    for user in ("bob", "ada"):
+        world.devices.session_opened(guid, INTERACTIVE, HERE, user)
+    heartbeat = Heartbeat(guid=guid, metrics=HeartbeatMetrics(active_user="bob"))
+    await world.devices.heartbeat(guid, INTERACTIVE, heartbeat, HERE)
+    assert not any(one["active"] for one in world.devices.presence(guid)["users"]), "SYSTEM's word alone counts"
+    await world.devices.heartbeat(guid, SYSTEM, heartbeat, HERE)
+    listed = [(one["user"], one["active"]) for one in world.devices.presence(guid)["users"]]
+    assert listed == [("ada", False), ("bob", True)]
+    assert world.devices.active_user(guid) == "bob"
+    world.devices.session_closed(guid, INTERACTIVE, "ada")
+    assert [one["user"] for one in world.devices.presence(guid)["users"]] == ["bob"]
+    assert world.devices.presence(guid)["contexts"] == ["interactive"]
 
 
 async def test_a_silent_device_turns_offline_after_300_seconds_and_that_is_told_once(world: DeviceWorld) -> None:

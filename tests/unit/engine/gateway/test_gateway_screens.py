@@ -148,7 +148,8 @@ async def browser(world: World, role: OperatorRole = OperatorRole.OPERATOR, toke
 async def test_who_watches_gets_frames_as_bytes_and_nobody_else_does(world: World) -> None:
     one, other = await browser(world), await browser(world, token="s2")
     one.may.set()
-    assert (await one.watch(rate=5, quality=40)) == {"status": "ok", "rate": 5.0, "quality": 40, "seconds": 1800}
+    granted = {"status": "ok", "rate": 5.0, "quality": 40, "seconds": 1800, "user": ""}
+    assert (await one.watch(rate=5, quality=40)) == granted
     (viewer,) = world.screens.viewers
     viewer.watch.mosaic.apply(frame(JPEG), JPEG)
     viewer.watch.tell()
@@ -157,6 +158,7 @@ async def test_who_watches_gets_frames_as_bytes_and_nobody_else_does(world: Worl
     assert data == JPEG
     assert head == {
         "guid": GUID,
+        "user": "",
         "monitor": 1,
         "width": 64,
         "height": 64,
@@ -166,7 +168,7 @@ async def test_who_watches_gets_frames_as_bytes_and_nobody_else_does(world: Worl
     }
     viewer.end("It is over.")
     await until(lambda: one.over)
-    assert one.over == [{"guid": GUID, "monitor": 1, "reason": "It is over."}]
+    assert one.over == [{"guid": GUID, "user": "", "monitor": 1, "reason": "It is over."}]
     assert (other.frames, other.over) == ([], [])
 
 
