@@ -3,8 +3,11 @@
 Owns the order of the steps. May be called by app.
 """
 
+import getpass
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from borealis_bootstrap import watch
 from borealis_bootstrap.arguments import Command
@@ -18,14 +21,16 @@ from borealis_bootstrap.progress import Progress
 from borealis_bootstrap.services import (
     Systemd,
     check_systemd,
+    install_autostart,
     install_units,
     owner_of,
+    personal_systemd,
     remove_runtimes,
     remove_units,
     settings_to_keep,
 )
 from borealis_bootstrap.supervision import Supervision, is_root
-from borealis_bootstrap.units import agent_unit, agent_user_unit, engine_unit
+from borealis_bootstrap.units import agent_autostart, agent_unit, agent_user_unit, engine_unit
 from borealis_bootstrap.up import read_guid
 
 
@@ -35,13 +40,17 @@ def install(
     """Make one program a service.
 
     Raises:
-        CannotGoOn: no systemd, not root, or a sentence of the preparation.
+        CannotGoOn: no systemd, not root, or a sentence of the preparation. An ordinary user may install the agent for
+            the user's own sessions.
         OSError: disk full, read-only, no right.
     """
     if sys.platform == "win32":
         if command.what == "engine":
             raise CannotGoOn("On Windows the Engine runs in the foreground: Borealis.ps1 -EngineProduction.", status=2)
         return install_agent_on_windows(layout, progress, environ, command)
+    if command.what == "agent" and not is_root():
+        personal = systemd or personal_systemd(environ, Path.home())
+        return _install_for_oneself(layout, progress, environ, command, personal)
     systemd = systemd or Systemd()
     check_systemd(systemd, root=is_root())
     runtime = layout.engine if command.what == "engine" else layout.agent
@@ -65,7 +74,29 @@ def install(
                 agent_user_unit(layout, server_url=invitation.server_url),
             ]
         install_units(units, systemd, progress)
+        if command.what == "agent":
+            install_autostart(agent_autostart(layout, server_url=invitation.server_url), systemd, progress)
     progress.say(f"  It starts with the machine: systemctl status {units[0].name}")
+    return 0
+
+
+def _install_for_oneself(
+    layout: Layout, progress: Progress, environ: Mapping[str, str], command: Command, systemd: Systemd
+) -> int:
+    """An ordinary user has no SYSTEM agent to install: the user's own one starts with the user's own sessions."""
+    invitation = _invitation(layout, environ, command)
+    progress.say(f"Borealis in {layout.root}, for {getpass.getuser()} alone: the SYSTEM agent is root's to install")
+    with at_work(layout, "install agent"):
+        (ready,) = prepare(layout, (layout.agent,), progress, environ)
+        ready.use()
+        if invitation.code:
+            hand_over(layout, environ, invitation.code, scope="CURRENTUSER")
+        install_autostart(agent_autostart(layout, server_url=invitation.server_url), systemd, progress)
+        if systemd.is_there:
+            install_units([agent_user_unit(layout, server_url=invitation.server_url)], systemd, progress)
+    progress.say(
+        "  It starts at your next sign-in." if not systemd.is_there else "  It runs, and starts at each sign-in."
+    )
     return 0
 
 
@@ -83,6 +114,8 @@ def uninstall(layout: Layout, progress: Progress, *, purge: bool, systemd: Syste
     else:
         watch.stop_all([Supervision(layout.agent), Supervision(layout.engine)], progress)
         remove_units(layout, systemd or Systemd(), progress)
+        if systemd is None and not is_root():
+            remove_units(layout, personal_systemd(os.environ, Path.home()), progress)
     remove_runtimes(layout, progress, purge=purge)
     if not purge:
         progress.say(f"  The data stays in {layout.root}; --purge removes it too.")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from borealis_base.files import private_folder, write_atomic
@@ -16,7 +16,7 @@ from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Layout
 from borealis_wire.enrolment_token import looks_like_token, normalise_code, parse_enrolment_token
 
-_SETTINGS_FILE: Final = "agent_settings_SYSTEM.json"
+Scope = Literal["SYSTEM", "CURRENTUSER"]
 _MEMBER: Final = "installer_code"
 
 
@@ -72,15 +72,15 @@ def with_environment(invitation: Invitation, environ: Mapping[str, str]) -> Invi
     )
 
 
-def hand_over(layout: Layout, environ: Mapping[str, str], code: str) -> None:
-    """Put a code or token where the SYSTEM agent looks for it; the agent must not run.
+def hand_over(layout: Layout, environ: Mapping[str, str], code: str, *, scope: Scope = "SYSTEM") -> None:
+    """Put a code or token where the agent of this scope looks for it; it must not run.
 
     A file that only its owner reads: command lines are seen by everybody, and the environment by every script.
 
     Raises:
         OSError: disk full, read-only, no right.
     """
-    path = settings_file(layout, environ)
+    path = settings_file(layout, environ, scope=scope)
     private_folder(path.parent)
     try:
         read: Any = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -90,9 +90,9 @@ def hand_over(layout: Layout, environ: Mapping[str, str], code: str) -> None:
     write_atomic(path, json.dumps({**settings, _MEMBER: code}, indent=2, ensure_ascii=False).encode(), mode=0o600)
 
 
-def settings_file(layout: Layout, environ: Mapping[str, str]) -> Path:
-    """The settings of the SYSTEM agent."""
+def settings_file(layout: Layout, environ: Mapping[str, str], *, scope: Scope = "SYSTEM") -> Path:
+    """The settings of the SYSTEM agent, or of the signed-in user's."""
     if environ.get("BOREALIS_AGENT_CONFIG"):
         return Path(environ["BOREALIS_AGENT_CONFIG"]).absolute()
     folder = environ.get("BOREALIS_AGENT_CONFIG_DIR")
-    return (Path(folder).absolute() if folder else layout.agent_guid.parent) / _SETTINGS_FILE
+    return (Path(folder).absolute() if folder else layout.agent_guid.parent) / f"agent_settings_{scope}.json"

@@ -16,7 +16,16 @@ from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Layout, ProgramName
 from borealis_bootstrap.progress import Progress
 from borealis_bootstrap.shelf import discard
-from borealis_bootstrap.units import AGENT_UNIT, ENGINE_UNIT, USER_UNIT, Unit, UnitName, root_mark
+from borealis_bootstrap.units import (
+    AGENT_UNIT,
+    AUTOSTART,
+    ENGINE_UNIT,
+    USER_UNIT,
+    Unit,
+    UnitName,
+    autostart_mark,
+    root_mark,
+)
 
 _UNITS: Final[dict[ProgramName, UnitName]] = {"engine": ENGINE_UNIT, "agent": AGENT_UNIT}
 _REGENERATED: Final = ("Code", "Python", "Run", "Page", "venv", "web-interface", "Temp", "Update")
@@ -30,12 +39,23 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
-    """The service manager of this machine. Paths and runner are arguments, so that a test brings its own."""
+    """The service manager of this machine. Paths and runner are arguments, so that a test brings its own.
+
+    ``personal``: that of one user, who installs for nobody else.
+    """
 
     system_units: Path = Path("/etc/systemd/system")
     user_units: Path = Path("/etc/systemd/user")
     running: Path = Path("/run/systemd/system")
     run: Run = field(default=_run)
+    personal: bool = False
+
+    @property
+    def autostart(self) -> Path:
+        """The entry that desktops start at sign-in."""
+        own = {Path("/etc/systemd/user"): Path("/etc/xdg/autostart")}
+        folder = self.user_units.parent.parent / "autostart" if self.personal else self.user_units.parent / "autostart"
+        return own.get(self.user_units, folder) / AUTOSTART
 
     @property
     def is_there(self) -> bool:
@@ -52,10 +72,17 @@ class Systemd:
         Raises:
             CannotGoOn: it refused.
         """
-        done = self.run(["systemctl", *arguments])
+        done = self.run(["systemctl", *(["--user"] if self.personal else []), *arguments])
         if done.returncode != 0:
             raise CannotGoOn(f"systemctl {' '.join(arguments)} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
+
+
+def personal_systemd(environ: Mapping[str, str], home: Path) -> Systemd:
+    """That of the user who installs: units and entries in the user's own folders (XDG Base Directory 0.8)."""
+    folder = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    runtime = Path(environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    return Systemd(user_units=folder / "systemd" / "user", running=runtime / "systemd", personal=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +96,7 @@ class ServiceState:
 def service_state(layout: Layout, program: ProgramName, systemd: Systemd | None = None) -> ServiceState:
     """Look at the unit of this installation; another installation's is none of ours."""
     systemd = systemd or Systemd()
-    if not systemd.is_there or not _is_ours(systemd.file_of(_UNITS[program]), layout):
+    if not systemd.is_there or not _is_ours(systemd.file_of(_UNITS[program]), root_mark(layout)):
         return ServiceState()
     shown = systemd.control("show", "--property=MainPID", "--value", _UNITS[program]).strip()
     return ServiceState(True, int(shown) if shown.isdigit() and shown != "0" else None)
@@ -104,6 +131,17 @@ def check_systemd(systemd: Systemd, *, root: bool) -> None:
         raise CannotGoOn("Services are installed as root: sudo ./Borealis.sh install …")
 
 
+def install_autostart(text: str, systemd: Systemd, progress: Progress) -> None:
+    """Write the entry for sessions without systemd.
+
+    Raises:
+        OSError: no right.
+    """
+    with progress.step("Start at sign-in") as notes:
+        write_atomic(systemd.autostart, text.encode(), mode=0o644)
+        notes.append(AUTOSTART)
+
+
 def install_units(units: Sequence[Unit], systemd: Systemd, progress: Progress) -> None:
     """Write units, enable and start them.
 
@@ -117,7 +155,7 @@ def install_units(units: Sequence[Unit], systemd: Systemd, progress: Progress) -
             notes.append(unit.name)
         systemd.control("daemon-reload")
         for unit in units:
-            if unit.name == USER_UNIT:
+            if unit.name == USER_UNIT and not systemd.personal:
                 systemd.control("--global", "enable", unit.name)  # starts with each user's next session
             else:
                 systemd.control("enable", unit.name)
@@ -131,19 +169,24 @@ def remove_units(layout: Layout, systemd: Systemd, progress: Progress) -> None:
         CannotGoOn: not root, or systemctl refused.
         OSError: no right.
     """
-    ours = [name for name in (AGENT_UNIT, ENGINE_UNIT, USER_UNIT) if _is_ours(systemd.file_of(name), layout)]
-    if not ours:
+    names = (USER_UNIT,) if systemd.personal else (AGENT_UNIT, ENGINE_UNIT, USER_UNIT)
+    ours = [name for name in names if _is_ours(systemd.file_of(name), root_mark(layout))]
+    entry = systemd.autostart
+    if not ours and not _is_ours(entry, autostart_mark(layout)):
         return
     with progress.step("Remove services") as notes:
+        if _is_ours(entry, autostart_mark(layout)):
+            entry.unlink()
+            notes.append(entry.name)
         for name in ours:
             with contextlib.suppress(CannotGoOn):  # one that is not loaded any more cannot be disabled
-                if name == USER_UNIT:
+                if name == USER_UNIT and not systemd.personal:
                     systemd.control("--global", "disable", name)
                 else:
                     systemd.control("disable", "--now", name)
             systemd.file_of(name).unlink(missing_ok=True)
             notes.append(name)
-        if systemd.is_there:
+        if ours and systemd.is_there:
             systemd.control("daemon-reload")
 
 
@@ -186,9 +229,9 @@ def settings_to_keep(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith("BOREALIS_") and name not in dropped}
 
 
-def _is_ours(unit: Path, layout: Layout) -> bool:
+def _is_ours(file: Path, mark: str) -> bool:
     try:
-        text = unit.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return root_mark(layout) in text
+    return mark in text

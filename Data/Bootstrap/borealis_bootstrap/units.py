@@ -1,4 +1,4 @@
-"""The text of the systemd units. Pure.
+"""The text of the systemd units, and of the entry that starts an agent in a session without systemd. Pure.
 
 Owns what the services may do. May be called by services.
 """
@@ -13,6 +13,7 @@ UnitName = Literal["borealis-engine.service", "borealis-agent.service", "boreali
 ENGINE_UNIT: Final[UnitName] = "borealis-engine.service"
 AGENT_UNIT: Final[UnitName] = "borealis-agent.service"
 USER_UNIT: Final[UnitName] = "borealis-agent-user.service"
+AUTOSTART: Final = "borealis-agent.desktop"
 
 # Tried again for ever (StartLimitIntervalSec=0 above it), but an end that only a person can mend (status 3) is not
 # hammered at: systemd 254 and later lengthen the pauses, earlier ones keep to five seconds.
@@ -143,8 +144,10 @@ def agent_user_unit(layout: Layout, *, server_url: str) -> Unit:
         USER_UNIT,
         _header("Borealis agent (CURRENTUSER)", "")
         + f"""\
-# Root works in the SYSTEM agent; a second one in root's own session would be no user's.
+# Root works in the SYSTEM agent; a second one in root's own session would be no user's. The login screen, too, has a
+# session, of a system account.
 ConditionUser=!root
+ConditionUser=!@system
 
 [Service]
 Type=exec
@@ -156,6 +159,37 @@ TimeoutStopSec=20s
 WantedBy=default.target
 """,
     )
+
+
+def autostart_mark(layout: Layout) -> str:
+    """The line that tells whose entry this is."""
+    return f"X-Borealis-Root={_entry_text(str(layout.root))}\n"
+
+
+def agent_autostart(layout: Layout, *, server_url: str) -> str:
+    """The CURRENTUSER agent for desktops that start no systemd for their users (freedesktop.org, Autostart 0.5).
+
+    With ``--autostart`` it ends at once where the user unit does it, or another one is there already.
+    """
+    environment = [f"{name}={value}" for name, value in sorted(_agent_environment(layout, server_url).items())]
+    command = ["/usr/bin/env", *environment, *_agent_command(layout), "--config", "user", "--autostart"]
+    return (
+        "[Desktop Entry]\nType=Application\nVersion=1.0\nName=Borealis agent (CURRENTUSER)\n"
+        "Comment=Runs what this machine's administrators sign, with this user's rights\n"
+        f"Exec={_entry_text(' '.join(map(_exec_word, command)))}\n"
+        f"Terminal=false\nNoDisplay=true\nX-systemd-skip=true\n{autostart_mark(layout)}"
+    )
+
+
+def _exec_word(word: str) -> str:
+    """One argument of ``Exec`` (Desktop Entry 1.5, "The Exec key")."""
+    escaped = "".join(f"\\{char}" if char in '"`$\\' else char for char in word.replace("%", "%%"))
+    return f'"{escaped}"'
+
+
+def _entry_text(text: str) -> str:
+    """A value of type string."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def _agent_command(layout: Layout) -> list[str]:

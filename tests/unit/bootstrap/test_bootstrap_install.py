@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -53,12 +54,44 @@ def test_both_services_start_what_is_there_and_uninstall_takes_them_away(shared_
         assert Path(command[0]).is_file(), command
         assert any(Path(word).is_file() for word in command[1:]), command
         assert TOKEN not in unit.read_text()
+    assert "--autostart" in systemd.autostart.read_text()
     settings = shared_toy.root / "Agent" / "Borealis" / "Settings" / "agent_settings_SYSTEM.json"
     assert json.loads(settings.read_text())["installer_code"] == TOKEN
     assert installing.uninstall(shared_toy.layout, Progress(quiet=True), purge=False, systemd=systemd) == 0
     assert list(systemd.system_units.iterdir()) == list(systemd.user_units.iterdir()) == []
+    assert not systemd.autostart.exists()
     assert not (shared_toy.root / "Agent" / "Code").exists()
     assert settings.exists()
+
+
+def test_an_ordinary_user_installs_for_the_own_sessions_alone(
+    shared_toy: Toy, systemd: Systemd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "is_root", lambda: False)
+    told: list[str] = []
+
+    def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        told.append(" ".join(command))
+        return subprocess.CompletedProcess(list(command), 0, "", "")
+
+    mine = replace(systemd, user_units=tmp_path / ".config" / "systemd" / "user", run=run, personal=True)
+    assert install(shared_toy, mine, "agent", "--enrollment-code", TOKEN) == 0
+    assert all(line.startswith("systemctl --user ") for line in told), told
+    assert "systemctl --user restart borealis-agent-user.service" in told
+    made = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("borealis-*"))
+    assert made == [".config/autostart/borealis-agent.desktop", ".config/systemd/user/borealis-agent-user.service"]
+    settings = shared_toy.root / "Agent" / "Borealis" / "Settings" / "agent_settings_CURRENTUSER.json"
+    assert json.loads(settings.read_text())["installer_code"] == TOKEN
+    assert installing.uninstall(shared_toy.layout, Progress(quiet=True), purge=True, systemd=mine) == 0
+    assert list(tmp_path.rglob("borealis-*")) == []
+
+
+def test_rejects_the_engine_for_an_ordinary_user(
+    shared_toy: Toy, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "is_root", lambda: False)
+    with pytest.raises(CannotGoOn, match="as root"):
+        install(shared_toy, systemd, "engine")
 
 
 def test_rejects_an_agent_without_invitation(shared_toy: Toy, systemd: Systemd) -> None:

@@ -1,5 +1,6 @@
 """The text of the systemd units, and what installing and removing them does."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from borealis_bootstrap.progress import Progress
 from borealis_bootstrap.services import (
     Systemd,
     check_systemd,
+    install_autostart,
     install_units,
+    personal_systemd,
     refuse_if_service,
     remove_units,
     service_state,
     settings_to_keep,
 )
-from borealis_bootstrap.units import Unit, agent_unit, agent_user_unit, engine_unit
+from borealis_bootstrap.units import Unit, agent_autostart, agent_unit, agent_user_unit, engine_unit
 
 
 def layout_at(root: str) -> Layout:
@@ -91,9 +94,48 @@ def test_systemd_itself_finds_nothing_wrong(make: "type[Unit]", tmp_path: Path) 
 
 def test_the_user_agent_is_nobody_elses_and_never_root() -> None:
     unit = agent_user_unit(layout_at("/r"), server_url="")
-    assert lines(unit, "ConditionUser") == ["!root"]
+    assert lines(unit, "ConditionUser") == ["!root", "!@system"]
     assert "--system-service" not in unit.text
     assert lines(unit, "User") == []
+
+
+@pytest.mark.parametrize("root", ["/r", '/a b/$x/"q"/%n/\\back'])
+def test_a_desktop_starts_the_same_program_with_the_guard(root: str) -> None:
+    """Read back as a desktop does: the value of a string first, then the quoting of Exec."""
+    layout = layout_at(root)
+    entry = dict(line.split("=", 1) for line in agent_autostart(layout, server_url="https://e").splitlines()[1:])
+    value = entry["Exec"].replace("\\\\", "\\")
+    words = [
+        re.sub(r'\\(["`$\\])', r"\1", word).replace("%%", "%") for word in re.findall(r'"((?:[^"\\]|\\.)*)"', value)
+    ]
+    assert words[0] == "/usr/bin/env"
+    assert f"BOREALIS_ROOT={layout.root}" in words
+    assert str(layout.agent.code / "current" / layout.agent.entry) in words
+    assert words[-3:] == ["--config", "user", "--autostart"]
+    assert (entry["Type"], entry["X-systemd-skip"], entry["Terminal"]) == ("Application", "true", "false")
+
+
+def test_the_entry_of_a_desktop_is_taken_away_by_its_own_installation(fake: "FakeSystemctl") -> None:
+    mine, other = layout_at("/r"), layout_at("/r2")
+    install_autostart(agent_autostart(mine, server_url=""), fake.systemd, Progress(quiet=True))
+    assert fake.systemd.autostart.stat().st_mode & 0o777 == 0o644
+    remove_units(other, fake.systemd, Progress(quiet=True))
+    assert fake.systemd.autostart.exists()
+    remove_units(mine, fake.systemd, Progress(quiet=True))
+    assert not fake.systemd.autostart.exists()
+
+
+def test_the_places_of_the_machine_and_of_one_user(tmp_path: Path) -> None:
+    assert Systemd().autostart == Path("/etc/xdg/autostart/borealis-agent.desktop")
+    assert Systemd().file_of("borealis-agent-user.service") == Path("/etc/systemd/user/borealis-agent-user.service")
+    own = personal_systemd({}, tmp_path)
+    assert own.autostart == tmp_path / ".config" / "autostart" / "borealis-agent.desktop"
+    assert own.file_of("borealis-agent-user.service").parent == tmp_path / ".config" / "systemd" / "user"
+    assert not own.is_there
+    moved = personal_systemd({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_RUNTIME_DIR": str(tmp_path)}, tmp_path)
+    assert moved.autostart == tmp_path / "c" / "autostart" / "borealis-agent.desktop"
+    (tmp_path / "systemd").mkdir()
+    assert moved.is_there
 
 
 @pytest.mark.parametrize("make", [engine, agent, lambda layout: agent_user_unit(layout, server_url="")])

@@ -32,6 +32,7 @@ from borealis_wire.events import DeviceEvent, RunContext
 from borealis_wire.secrets import open_secret
 
 FAREWELL_SECONDS: Final = 2.0
+SESSION_SECONDS: Final = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ class Agent:
             self._vital("collect orphans", self._rooms.executor.watch())
             self._vital("deliver results", self._delivery.run())
             self._vital("watch the settings file", self._watch_config())
+            if self._settings.autostart:
+                self._vital("the desktop's session", self._end_with_session(os.getppid()))
             self._vital("begin", self._begin())
             await self._stop.wait()
             await self._end()
@@ -202,6 +205,13 @@ class Agent:
             await self._clock.sleep(self._config.interval)
             if self._config.watch():
                 log.info("-- %s was read again", self._config.path.name)
+
+    async def _end_with_session(self, started_by: int) -> None:
+        """Nobody else ends what a desktop started: with it gone, the user has signed out."""
+        while os.getppid() == started_by:
+            await self._clock.sleep(SESSION_SECONDS)
+        log.info("the session that started this agent has ended")
+        self._stop.set()
 
     def _make_roles(self, folder: Path, build_id: str) -> RoleSupervisor:
         return RoleSupervisor(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from borealis_agent.app.watchdog import Overgrown
 from borealis_agent.core import log as agent_log
 from borealis_agent.core.errors import Fatal
 from borealis_agent.core.settings import AgentSettings
+from borealis_agent.link import person_of
 from borealis_agent.platform import machine
 from borealis_agent.updating import Restart
 from borealis_base.files import exclusive_lock, private_folder
@@ -29,11 +31,15 @@ log = logging.getLogger(__name__)
 
 def run(settings: AgentSettings, *, roles_folder: Path, environ: Mapping[str, str], build_id: str = "") -> int:
     """Run an agent until it ends; gives the exit status. Never raises."""
+    if settings.autostart and not autostart_is_needed(environ):
+        return 0
     try:
         refuse_root_as_user(settings.run_context)
         with _prepared(settings):
             asyncio.run(_main(settings, roles_folder, environ, build_id))
             log.info("the agent has ended")
+    except AnotherRuns as error:
+        return 0 if settings.autostart else say_fatal(error)
     except Fatal as error:
         return say_fatal(error)
     except Restart as error:
@@ -59,6 +65,18 @@ def say_fatal(error: Fatal) -> int:
     return PERSON_MUST_ACT
 
 
+def autostart_is_needed(environ: Mapping[str, str]) -> bool:
+    """Whether a desktop that starts us at sign-in is the one to do so: for a person, in a session without systemd."""
+    if sys.platform == "win32" or person_of(os.geteuid()) is None:
+        return False
+    runtime = environ.get("XDG_RUNTIME_DIR", "")
+    return not (runtime and Path(runtime, "systemd", "private").exists())  # else the user unit does it
+
+
+class AnotherRuns(Fatal):
+    """This agent's folder is in use by another one."""
+
+
 def refuse_root_as_user(context: RunContext) -> None:
     """The CURRENTUSER agent is a user's: what it runs must never run as root (contract 4).
 
@@ -76,14 +94,14 @@ def refuse_root_as_user(context: RunContext) -> None:
 def _prepared(settings: AgentSettings) -> Iterator[None]:
     """Folders, log, and the lock that keeps a second agent away from our journal."""
     paths = settings.paths
-    lock = exclusive_lock(spool_of(settings) / "lock", timeout=LOCK_SECONDS)
+    lock = exclusive_lock(spool_of(settings) / "lock", timeout=0 if settings.autostart else LOCK_SECONDS)
     try:
         for folder in (paths.logs, paths.settings, paths.spool, spool_of(settings)):
             private_folder(folder)
         agent_log.configure(paths.logs, context_label=settings.context_label, verbose=settings.verbose)
         lock.__enter__()
     except TimeoutError as error:
-        raise Fatal(
+        raise AnotherRuns(
             f"Another {settings.context_label} agent runs in {paths.root} already",
             advice="Stop that one first, or give this one another BOREALIS_ROOT.",
         ) from error

@@ -35,7 +35,8 @@ class AgentSettings:
 
     ``given_url`` and ``given_code`` come from the command line or the environment and are empty where neither
     says anything; ``given_code`` is a checked code or enrolment token. ``shared_root`` is the SYSTEM agent's folder,
-    which is ``paths.root`` unless this is a signed-in user's agent with a folder of its own.
+    which is ``paths.root`` unless this is a signed-in user's agent with a folder of its own. ``autostart``: a desktop
+    started us at sign-in; we end with its session, and at once where an agent of this user is there already.
     """
 
     paths: AgentPaths
@@ -47,6 +48,7 @@ class AgentSettings:
     trust_on_first_use: bool = False
     verbose: bool = False
     shared_root: Path = Path()
+    autostart: bool = False
 
     @property
     def context_label(self) -> str:
@@ -89,6 +91,7 @@ def load_settings(
         trust_on_first_use=bool(given.trust_on_first_use) or _flag(environ, "BOREALIS_TRUST_ON_FIRST_USE"),
         verbose=bool(given.verbose) or _flag(environ, "BOREALIS_VERBOSE"),
         shared_root=shared,
+        autostart=bool(given.autostart) and context is RunContext.INTERACTIVE,
     )
 
 
@@ -171,6 +174,9 @@ def _parser() -> argparse.ArgumentParser:
         "--trust-on-first-use",
         action="store_true",
         help="with a bare code: pin the first Engine that answers, and print its fingerprint",
+    )
+    parser.add_argument(
+        "--autostart", action="store_true", help="started by a desktop at sign-in: end with its session"
     )
     parser.add_argument("--verbose", action="store_true", help="write troubleshooting lines too")
     return parser

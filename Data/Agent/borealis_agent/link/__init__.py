@@ -4,6 +4,7 @@ Owns: the Socket.IO connection. ``session`` decides, ``driver`` does. May be cal
 comes in to ``ports.Inbox`` and believes none of it: verification is ``intake``'s.
 """
 
+from borealis_agent.link.callers import person_of
 from borealis_agent.link.driver import Link, NotConnected
 from borealis_agent.link.heartbeat import HeartbeatLoop
 from borealis_agent.link.polling import PollingLoop
@@ -22,5 +23,6 @@ __all__ = [
     "TokenLender",
     "UserBroker",
     "UserDoor",
+    "person_of",
     "pinned_to_json",
 ]
