@@ -27,6 +27,7 @@ from borealis_wire.macro import parse_macro
 from borealis_wire.messages import Details, JobOutput, JobResult, QuickJobRun
 from borealis_wire.orders import parse_job
 from borealis_wire.screen import parse_screen
+from borealis_wire.tunnel import parse_tunnel
 from vector_material import ENGINE, GUID, NOW
 
 PAGES = Path(rolecheck.__file__).resolve().parents[1] / "Docs" / "roles"
@@ -79,6 +80,11 @@ def check_order(text: str) -> None:
 def check_screen_order(text: str) -> None:
     payload = strict_json.canonical(json.loads(text))
     assert parse_screen(payload).to_payload() == payload
+
+
+def check_tunnel_order(text: str) -> None:
+    payload = strict_json.canonical(json.loads(text))
+    assert parse_tunnel(payload).to_payload() == payload
 
 
 def check_output(text: str) -> None:
@@ -146,6 +152,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "quick_job_result": check_result,
     "order": check_order,
     "screen_order": check_screen_order,
+    "tunnel_order": check_tunnel_order,
     "health": check_health,
     "remote_desktop order": check_desktop_order,
     "macro order": check_macro_order,

@@ -89,6 +89,7 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             credentials=absent,
             machines=absent,
             controller=absent,
+            tunnels=absent,
         )
         app: Any = create_api(services)
         transport = httpx.ASGITransport(app=app, client=(PEER, 40000))

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from tests.fakes.fake_device_link import FakeLink
 from tests.fakes.fake_randomness import FakeRandomness
+from tests.fakes.fake_wires import FakeWires
 from tests.fakes.people import PEER, URL, People, open_people, settings_in
 
 import borealis_playbooks
@@ -33,6 +34,7 @@ from borealis_engine.operators.permissions import OperatorRole, Permission
 from borealis_engine.overview import OverviewService
 from borealis_engine.screens import ScreenService
 from borealis_engine.signing import SigningService
+from borealis_engine.tunnel import make_tunnels
 from borealis_engine.updates import Packages, UpdateService
 from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
@@ -306,11 +308,23 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             packages=Packages(settings.paths.agent_package),
         )
         updates.bind_link(link)
+        tunnels = make_tunnels(
+            settings,
+            db=db,
+            clock=clock,
+            randomness=randomness,
+            feed=feed,
+            devices=devices,
+            signing=signing,
+            wires=FakeWires(),
+        )
+        tunnels.bind_link(link)
         await devices.start()
         await signing.start()
         await machines.start()
         await activity.start()
         await dispatcher.start()
+        await tunnels.start()
         services = Services(
             settings=settings,
             clock=clock,
@@ -335,5 +349,6 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             credentials=credentials,
             machines=machines,
             controller=controller,
+            tunnels=tunnels,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

@@ -182,6 +182,22 @@ class FakeUpdates:
         return {"status": "ok", "ignored": "unknown_update"}
 
 
+@dataclass
+class FakeTunnels:
+    """Implements ``gateway.ports.Tunnels``: notes what it is told."""
+
+    ready: list[tuple[str, RunContext, str]] = field(default_factory=list)
+    closed: list[tuple[str, RunContext]] = field(default_factory=list)
+
+    def device_ready(self, guid: str, context: RunContext, public_key: str) -> None:
+        """Noted."""
+        self.ready.append((guid, context, public_key))
+
+    def session_closed(self, guid: str, context: RunContext) -> None:
+        """Noted."""
+        self.closed.append((guid, context))
+
+
 class FakeScreens:
     """Implements ``gateway.ports.Screens``: keeps what devices bring, and lets a test play the live view."""
 
@@ -250,6 +266,7 @@ class World:
     runs: FakeRuns
     keys: FakeKeys
     screens: FakeScreens
+    tunnels: FakeTunnels
     port: int = 0
     clients: list[socketio.AsyncClient] = field(default_factory=list)
 
@@ -356,7 +373,7 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
     tokens.load()
     feed, metrics = ChangeFeed(), Metrics()
     devices, operators, dispatch, runs, keys = FakeDevices(), FakeOperators(), FakeDispatch(), FakeRuns(), FakeKeys()
-    screens = FakeScreens()
+    screens, tunnels = FakeScreens(), FakeTunnels()
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -370,8 +387,9 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
         signing=keys,
         screens=screens,
         updates=FakeUpdates(),
+        tunnels=tunnels,
     )
-    world = World(gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens)
+    world = World(gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens, tunnels)
     config = uvicorn.Config(
         gateway.asgi(_no_rest),
         host="127.0.0.1",

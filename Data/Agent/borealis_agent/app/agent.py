@@ -80,7 +80,12 @@ class Agent:
             user=rooms.user,
         )
         self._link = Link(
-            http=self._http, inbox=self._intake, clock=self._clock, rng=self._rng, hostname=machine.hostname
+            http=self._http,
+            inbox=self._intake,
+            clock=self._clock,
+            rng=self._rng,
+            hostname=machine.hostname,
+            wireguard_public_key=rooms.wireguard_public_key,
         )
         self._heartbeat = HeartbeatLoop(
             http=self._http, clock=self._clock, role_health=self._roles.health.report, build_id=build_id
@@ -226,7 +231,7 @@ class Agent:
                 door=lambda: self._link,
                 told=self._told_by_role,
                 tasks=self._tasks,
-                extra={"agent_build_id": build_id},
+                extra={"agent_build_id": build_id, "agent_root": str(self._settings.paths.root)},
                 open_secret=lambda sealed: open_secret(sealed, self._rooms.identity.key),
             )
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from borealis_agent.capabilities.wireguard.ports import Folders
 from borealis_agent.core.config import AgentConfig
 from borealis_agent.core.errors import Fatal
 from borealis_agent.core.ids import SystemRandomness
@@ -21,6 +22,7 @@ from borealis_agent.platform import machine
 from borealis_agent.platform.protection import protection_for
 from borealis_agent.trust import TrustStore
 from borealis_base.clock import Clock
+from borealis_base.wireguard.keys import read_public
 from borealis_wire.events import RunContext
 from borealis_wire.orders import JobOrder
 from borealis_wire.screen import ScreenOrder
@@ -65,6 +67,12 @@ class Rooms:
             # What was borrowed in an earlier life may be about another Engine by now.
             self.identity.vault(self.trust.ca_pin).clear_access(settings.run_context)
         self.http = self._make_http()
+
+    def wireguard_public_key(self) -> str:
+        """What the Engine is told for the tunnel; empty where this agent has none to offer."""
+        if self._settings.run_context is not RunContext.SYSTEM:
+            return ""
+        return read_public(Folders(self._settings.paths.root).public_key)
 
     def _open_identity(self) -> DeviceIdentity:
         settings = self._settings

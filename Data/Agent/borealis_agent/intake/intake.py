@@ -9,10 +9,11 @@ from borealis_agent.intake.live_run import LiveRun, LiveSink
 from borealis_agent.intake.looks import SCREEN_EVENTS, Looks
 from borealis_agent.intake.ports import Door, Rest, Results, Router, Trust, Updater
 from borealis_agent.intake.reading import MAX_RUN_ID, read_told_result, refusal_result, run_id_of
+from borealis_agent.intake.tunnel_orders import TUNNEL_EVENTS, TunnelOrders
 from borealis_agent.intake.updates import Updates
 from borealis_agent.outbox import Spool
 from borealis_agent.role_api import JobHandler, JobOutcome, OutputSink, VerifiedJob
-from borealis_agent.trust import verify_cancel, verify_job, verify_screen, verify_update
+from borealis_agent.trust import verify_cancel, verify_job, verify_screen, verify_tunnel, verify_update
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import SEALED_EVENTS, EngineEvent, RefusalCode, RunContext, RunStatus
@@ -21,6 +22,7 @@ from borealis_wire.messages import JobResult
 from borealis_wire.orders import CancelOrder
 from borealis_wire.refusal import Refused
 from borealis_wire.screen import ScreenOrder
+from borealis_wire.tunnel import TunnelStart, TunnelStop
 from borealis_wire.updates import UpdateOrder
 
 MAX_RUNS: Final = 8
@@ -74,6 +76,7 @@ class Intake:
         self._closed = False
         self._looks = Looks(verify=self._verified_screen, spool=spool, router=router, claim=claim)
         self._updates = Updates(verify=self._verified_update, spool=spool, updater=updater)
+        self._tunnel_orders = TunnelOrders(verify=self._verified_tunnel, spool=spool, router=router)
 
     def report_interrupted(self) -> None:
         """At start: tell the Engine of runs that were begun and whose results are nowhere. They never start again."""
@@ -155,6 +158,8 @@ class Intake:
             return await self._looks.arrived(event, payload)
         if event == EngineEvent.AGENT_SILENT_UPDATE:
             return await self._updates.arrived(payload)
+        if event in TUNNEL_EVENTS:
+            return await self._tunnel_orders.arrived(event, payload)
         if event in SEALED_EVENTS:
             # Whatever has no check here yet has no handler either: default deny.
             log.warning("signature: %s is sealed, and nothing here can verify it; refused", event)
@@ -265,6 +270,18 @@ class Intake:
     def _verified_update(self, payload: Any) -> UpdateOrder:
         def verify() -> UpdateOrder:
             return verify_update(
+                payload,
+                trusted=self._trust.trusted,
+                device_guid=self._rest.guid,
+                context=self._context,
+                now=self._clock.now(),
+            )
+
+        return self._with_newest_keys(verify)
+
+    def _verified_tunnel(self, payload: Any) -> TunnelStart | TunnelStop:
+        def verify() -> TunnelStart | TunnelStop:
+            return verify_tunnel(
                 payload,
                 trusted=self._trust.trusted,
                 device_guid=self._rest.guid,

@@ -68,11 +68,13 @@ class Link:
         clock: Clock,
         rng: random.Random,
         hostname: Callable[[], str],
+        wireguard_public_key: Callable[[], str] = str,
     ) -> None:
         self._http = http
         self._inbox = inbox
         self._clock = clock
         self._hostname = hostname
+        self._wireguard_public_key = wireguard_public_key
         self._session = Session(rng)
         self._client: Any = None
         self._web: aiohttp.ClientSession | None = None
@@ -216,6 +218,8 @@ class Link:
             "protocol_version": PROTOCOL_VERSION,
             "running": self._inbox.running_ids(),
         }
+        if key := self._wireguard_public_key():
+            hello["wireguard_public_key"] = key
         try:
             answer = await self._call(DeviceEvent.CONNECT_AGENT, hello, CALL_SECONDS)
         except (NotConnected, TimeoutError) as error:

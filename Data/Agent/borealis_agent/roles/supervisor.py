@@ -41,6 +41,7 @@ PATIENCE: Final = "role_patience_seconds"
 LEAST_PATIENCE: Final = 0.05
 MOST_PATIENCE: Final = 300.0
 STOP_SECONDS: Final = 5.0
+TUNNEL_LOGS: Final = "VPN_Tunnel"
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -247,7 +248,9 @@ class RoleSupervisor:
 
         def log_agent(message: object, fname: str = "agent.log", scope: str | None = None) -> None:
             stem = _file_name(Path(fname).name.removesuffix(".log")) or "agent"
-            target = log if stem == "agent" else service_log(world.paths.logs, stem, context_label=scope or label)
+            # Upstream's one folder below the logs; a role names no other.
+            folder = world.paths.logs / TUNNEL_LOGS if Path(fname).parent.name == TUNNEL_LOGS else world.paths.logs
+            target = log if stem == "agent" else service_log(folder, stem, context_label=scope or label)
             target.info("%s", message)
 
         def send_service_control(message: object) -> None:

@@ -11,6 +11,7 @@ from borealis_agent.trust.policy import (
     verify_cancel,
     verify_job,
     verify_screen,
+    verify_tunnel,
     verify_update,
 )
 from borealis_agent.trust.signing_keys import TrustedKeys
@@ -25,5 +26,6 @@ __all__ = [
     "verify_cancel",
     "verify_job",
     "verify_screen",
+    "verify_tunnel",
     "verify_update",
 ]

@@ -12,13 +12,22 @@ from typing import Any, Final
 from borealis_agent.role_api.jobs import JobFile, VerifiedJob
 from borealis_agent.trust.signing_keys import TrustedKeys, index_keys
 from borealis_wire import base64s
-from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, SCREEN_TYPE, UPDATE_TYPE, open_envelope
+from borealis_wire.envelope import (
+    CANCEL_TYPE,
+    JOB_TYPE,
+    KEYS_TYPE,
+    SCREEN_TYPE,
+    TUNNEL_TYPE,
+    UPDATE_TYPE,
+    open_envelope,
+)
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.keys import VerifyKey
 from borealis_wire.limits import CLOCK_SKEW_SECONDS, MAX_FILES, MAX_FILES_BYTES, MAX_SCRIPT_BYTES
 from borealis_wire.orders import CancelOrder, FileDigest, parse_cancel, parse_job, parse_keys, safe_file_name
 from borealis_wire.refusal import Refused
 from borealis_wire.screen import ScreenOrder, parse_screen
+from borealis_wire.tunnel import TunnelStart, TunnelStop, parse_tunnel
 from borealis_wire.updates import UpdateOrder, parse_update
 
 _MAX_SCRIPT_CHARS: Final = MAX_SCRIPT_BYTES * 4 // 3 + 4
@@ -123,6 +132,27 @@ def verify_update(
     _check_device(order.device_guid, device_guid)
     if context is not RunContext.SYSTEM:
         raise Refused(RefusalCode.WRONG_CONTEXT, f"an update is for the system agent, this is the {context} one")
+    _check_time(order.issued_at, order.expires_at, now)
+    return order
+
+
+def verify_tunnel(
+    payload: Any, *, trusted: Mapping[str, VerifyKey], device_guid: str, context: RunContext, now: float
+) -> TunnelStart | TunnelStop:
+    """Open a tunnel order, of ``vpn_tunnel_start`` or ``vpn_tunnel_stop``.
+
+    Args:
+        payload: as it came, ``{"envelope": …}`` or the envelope itself. Upstream's fields around it are not looked at.
+        context: the run context of this agent: tunnels are the SYSTEM agent's.
+
+    Raises:
+        Refused: with the code that the Engine is told. Does not check replay.
+    """
+    opened = open_envelope(_envelope_of(payload), expected_type=TUNNEL_TYPE, trusted=trusted)
+    order = parse_tunnel(opened.payload)
+    _check_device(order.device_guid, device_guid)
+    if context is not RunContext.SYSTEM:
+        raise Refused(RefusalCode.WRONG_CONTEXT, f"tunnels are for the system agent, this is the {context} one")
     _check_time(order.issued_at, order.expires_at, now)
     return order
 

@@ -35,6 +35,7 @@ from borealis_engine.api import (
     setup_api,
     sites_api,
     tokens_api,
+    tunnels_api,
     updates_api,
     users_api,
 )
@@ -67,6 +68,7 @@ _MODULES = (
     remote_desktop_api,
     macros_api,
     screens_api,
+    tunnels_api,
     assemblies_api,
     filters_api,
     updates_api,

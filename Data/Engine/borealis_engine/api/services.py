@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from borealis_engine.screens import ScreenService
     from borealis_engine.signing.service import SigningService
     from borealis_engine.storage import Database
+    from borealis_engine.tunnel import TunnelService
     from borealis_engine.updates import UpdateService
 
 
@@ -59,6 +60,7 @@ class Services:
         credentials: "CredentialService",
         machines: "MachineService",
         controller: "Controller",
+        tunnels: "TunnelService",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -83,3 +85,4 @@ class Services:
         self.credentials = credentials
         self.machines = machines
         self.controller = controller
+        self.tunnels = tunnels

@@ -37,6 +37,7 @@ from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.screens import ScreenService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
+from borealis_engine.tunnel import make_tunnels
 from borealis_engine.updates import Packages, UpdateService
 
 log = get_logger("server")
@@ -64,6 +65,7 @@ class Engine:
             "screens": services.screens.statistics(),
             "updates": services.updates.statistics(),
             "controller": services.controller.statistics(),
+            "tunnels": services.tunnels.statistics(),
             "tokens": services.access_tokens.statistics(),
         }
 
@@ -189,6 +191,10 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         packages=Packages(settings.paths.agent_package),
     )
     await updates.start()
+    tunnels = make_tunnels(
+        settings, db=db, clock=clock, randomness=randomness, feed=feed, devices=devices, signing=signing
+    )
+    await tunnels.start()
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -202,10 +208,12 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         signing=signing,
         screens=screens,
         updates=updates,
+        tunnels=tunnels,
     )
     dispatcher.bind_link(Links(gateway, controller))
     screens.bind_link(gateway)
     updates.bind_link(gateway)
+    tunnels.bind_link(gateway)
     services = Services(
         settings=settings,
         clock=clock,
@@ -235,6 +243,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         credentials=credentials,
         machines=machines,
         controller=controller,
+        tunnels=tunnels,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())

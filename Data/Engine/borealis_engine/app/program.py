@@ -119,6 +119,7 @@ class Program:
                 await server.serve(sockets)
                 await engine.gateway.close()
                 await engine.services.screens.close()
+                await engine.services.tunnels.close()
         finally:
             engine.close()
             state_files.remove_state(self._settings.paths)
@@ -160,6 +161,7 @@ def loops(engine: "Engine", settings: EngineSettings) -> dict[str, Callable[[], 
         "screens": services.screens.run_loop,
         "updates": services.updates.run_loop,
         "controller": services.controller.run_loop,
+        "tunnels": services.tunnels.run_loop,
         "operators": services.operators.prune_loop,
         "overview": services.overview.sample_loop,
         "certificates": services.certificates.renew_loop,

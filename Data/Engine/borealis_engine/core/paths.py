@@ -46,6 +46,11 @@ class EnginePaths:
         return self.root / "Data" / "Controller"
 
     @property
+    def vpn_server(self) -> Path:
+        """The Engine's WireGuard key pair."""
+        return self.certificates / "VPN_Server"
+
+    @property
     def auth_tokens(self) -> Path:
         """The key that signs access tokens."""
         return self.root / "Data" / "Auth_Tokens"

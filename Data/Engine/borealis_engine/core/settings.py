@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from borealis_engine.core.errors import Fatal
 from borealis_engine.core.paths import EnginePaths
+from borealis_engine.core.tunnel_settings import TunnelSettings, load_tunnel_settings
 
 DEFAULT_PORT = 5000
 HTTPS_PORT: Final = 443
@@ -35,6 +36,7 @@ class EngineSettings:
     agent_build: str = ""
     """The build of agents that counts as up to date; empty: the one that the bootstrap names, else the commonest."""
     source_root: Path = field(default_factory=Path)
+    tunnel: TunnelSettings = field(default_factory=TunnelSettings)
 
     @property
     def url(self) -> str:
@@ -70,6 +72,7 @@ class EngineSettings:
             "BOREALIS_JOB_HISTORY_DAYS": str(self.job_history_days),
             "BOREALIS_MFA_ISSUER": self.mfa_issuer,
             "BOREALIS_AGENT_BUILD": self.agent_build,
+            **self.tunnel.in_force(),
         }
 
 
@@ -101,6 +104,7 @@ def load_settings(environ: Mapping[str, str], *, source_root: Path) -> EngineSet
         mfa_issuer=environ.get("BOREALIS_MFA_ISSUER") or "Borealis",
         agent_build=environ.get("BOREALIS_AGENT_BUILD", "").strip(),
         source_root=source_root,
+        tunnel=load_tunnel_settings(environ),
     )
 
 

@@ -13,7 +13,7 @@ from borealis_engine.core.errors import EngineError
 from borealis_engine.core.log import get_logger
 from borealis_engine.gateway.frames import encode_event
 from borealis_engine.gateway.hello import Hello, read_hello
-from borealis_engine.gateway.ports import Dispatch, KeyStatements, Updates
+from borealis_engine.gateway.ports import Dispatch, KeyStatements, Tunnels, Updates
 from borealis_engine.gateway.screen_door import DeviceScreens
 from borealis_engine.gateway.sessions import DeviceSession
 from borealis_engine.gateway.socket_server import SocketServer
@@ -47,7 +47,9 @@ class DeviceDoor:
         server: SocketServer,
         screens: DeviceScreens,
         updates: Updates,
+        tunnels: Tunnels,
     ) -> None:
+        self._tunnels = tunnels
         self._dispatch = dispatch
         self._keys = keys
         self._server = server
@@ -96,6 +98,7 @@ class DeviceDoor:
         if not session.usable:
             return
         session.registered = True
+        self._tunnels.device_ready(session.identity.guid, session.identity.context, hello.wireguard_public_key)
         try:
             guid, context, user = session.key
             await self._dispatch.device_ready(guid, context, set(hello.running), user=user)

@@ -24,6 +24,7 @@ class Hello:
     accepted: bool = False
     mismatch: bool = False
     running: tuple[str, ...] = ()
+    wireguard_public_key: str = ""
 
 
 def read_hello(payload: msgspec.Raw, identity: DeviceIdentity) -> Hello:
@@ -51,7 +52,8 @@ def read_hello(payload: msgspec.Raw, identity: DeviceIdentity) -> Hello:
     notice = version_notice(message.protocol_version)
     if notice:
         answer["notice"] = notice
-    return Hello(answer, accepted=True, running=tuple(message.running))
+    key = message.wireguard_public_key
+    return Hello(answer, accepted=True, running=tuple(message.running), wireguard_public_key=key)
 
 
 def version_notice(version: int) -> str:

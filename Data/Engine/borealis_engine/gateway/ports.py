@@ -114,3 +114,13 @@ class Screens(Protocol):
 
     def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """A device's socket is gone."""
+
+
+class Tunnels(Protocol):
+    """Tunnels of devices; implemented by ``tunnel.TunnelService``."""
+
+    def device_ready(self, guid: str, context: RunContext, public_key: str) -> None:
+        """A session registered; ``public_key`` is the device's for WireGuard, or empty. Never waits."""
+
+    def session_closed(self, guid: str, context: RunContext) -> None:
+        """A device's socket is gone."""

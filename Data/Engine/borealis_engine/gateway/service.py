@@ -27,7 +27,17 @@ from borealis_engine.gateway.handshake import SOCKET_PATHS, read_knock
 from borealis_engine.gateway.operator_door import OperatorDoor
 from borealis_engine.gateway.operator_socket import OperatorSocket
 from borealis_engine.gateway.operators_hall import OperatorsHall
-from borealis_engine.gateway.ports import Devices, Dispatch, KeyStatements, Operators, Runs, Screens, Tokens, Updates
+from borealis_engine.gateway.ports import (
+    Devices,
+    Dispatch,
+    KeyStatements,
+    Operators,
+    Runs,
+    Screens,
+    Tokens,
+    Tunnels,
+    Updates,
+)
 from borealis_engine.gateway.refusing import Refusals, answer_http
 from borealis_engine.gateway.screen_door import DeviceScreens, OperatorScreens
 from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions, choose_user
@@ -61,6 +71,7 @@ class Gateway:
         signing: KeyStatements,
         screens: Screens,
         updates: Updates,
+        tunnels: Tunnels,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -72,6 +83,7 @@ class Gateway:
         self._sessions = DeviceSessions()
         self._server = SocketServer(on_connected=self._connected, on_event=self._event, on_ack=self._acknowledged)
         self._screens = screens
+        self._tunnels = tunnels
         self._operator_screens = OperatorScreens(screens=screens, server=self._server, clock=clock)
         self._device_door = DeviceDoor(
             dispatch=dispatcher,
@@ -79,6 +91,7 @@ class Gateway:
             server=self._server,
             screens=DeviceScreens(screens),
             updates=updates,
+            tunnels=tunnels,
         )
         self._hall = OperatorsHall(clock=clock, feed=feed, admission=self._admission, server=self._server)
         self._events = EventPath(
@@ -169,6 +182,7 @@ class Gateway:
             if self._sessions.close(session):
                 self._devices.session_closed(*session.key)
                 self._screens.session_closed(*session.key)
+                self._tunnels.session_closed(*session.key)
 
     async def _serve_operator(self, scope: Any, socket: OperatorSocket) -> None:
         self._owners[socket.connection] = socket
@@ -322,6 +336,7 @@ class Gateway:
                 if self._sessions.close(session):
                     self._devices.session_closed(*session.key)
                     self._screens.session_closed(*session.key)
+                    self._tunnels.session_closed(*session.key)
                 self._cut(session.connection)
 
     def _keys_rotated(self, _statement: dict[str, Any]) -> None:

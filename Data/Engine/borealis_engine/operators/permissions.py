@@ -27,6 +27,8 @@ class Permission(StrEnum):
     RUNS_START = "runs.start"
     SCREEN_VIEW = "screen.view"
     """To look at the screens of signed-in users."""
+    TUNNELS_USE = "tunnels.use"
+    """To open and end tunnels to devices, and to see who has one."""
     SCRIPTS_READ = "scripts.read"
     SCRIPTS_EDIT = "scripts.edit"
     CREDENTIALS_USE = "credentials.use"
@@ -59,6 +61,7 @@ _OPERATOR: Final = _VIEWER | {
     Permission.DEVICES_UPDATE,
     Permission.RUNS_START,
     Permission.SCREEN_VIEW,
+    Permission.TUNNELS_USE,
     Permission.ENROLMENT_DECIDE,
     Permission.SCRIPTS_EDIT,
     Permission.CREDENTIALS_USE,
