@@ -193,7 +193,7 @@ class FakeTunnels:
         """Noted."""
         self.ready.append((guid, context, public_key))
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """Noted."""
         self.closed.append((guid, context))
 

@@ -74,6 +74,7 @@ class UseRecorder:
         site_id: int | None,
         by: str,
         context: RunContext,
+        user: str = "",
     ) -> Use:
         """Put on record that it began.
 
@@ -85,6 +86,7 @@ class UseRecorder:
             site_id: its site now.
             by: the operator's name.
             context: whose session on the device it is about.
+            user: the signed-in user there, where a name is known.
 
         Raises:
             Unavailable: not recorded.
@@ -92,7 +94,7 @@ class UseRecorder:
         number = await self._activity.take_numbers(1)
         use = Use(kind, number, self._randomness.uuid(), name, guid, hostname, site_id, by)
         now = self._clock.now()
-        await self._db.write(lambda conn: _insert(conn, use, context, now))
+        await self._db.write(lambda conn: _insert(conn, use, context, user, now))
         announce_use(self._feed, use, RunStatus.RUNNING, "created")
         return use
 
@@ -107,7 +109,7 @@ class UseRecorder:
             announce_use(self._feed, use, status, "updated")
 
 
-def _insert(conn: Connection, use: Use, context: RunContext, now: float) -> None:
+def _insert(conn: Connection, use: Use, context: RunContext, user: str, now: float) -> None:
     content = JobContent(
         id=use.run_id,
         source=use.kind.value,
@@ -134,6 +136,7 @@ def _insert(conn: Connection, use: Use, context: RunContext, now: float) -> None
             hostname=use.hostname,
             site_id=use.site_id,
             context=context.value,
+            ran_as_user=user or None,
             status=RunStatus.RUNNING.value,
             ended_by="",
             envelope="null",

@@ -14,17 +14,23 @@ class Links:
         self._sockets = sockets
         self._controller = controller
 
-    def has_session(self, guid: str, context: RunContext) -> bool:
+    def has_session(self, guid: str, context: RunContext, user: str = "") -> bool:
         """See ``DeviceLink``."""
-        return self._way(guid).has_session(guid, context)
+        return self._way(guid).has_session(guid, context, user)
 
-    async def send_job(self, guid: str, context: RunContext, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def user_for(self, guid: str) -> str | None:
         """See ``DeviceLink``."""
-        return await self._way(guid).send_job(guid, context, payload)
+        return self._way(guid).user_for(guid)
 
-    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
+    async def send_job(
+        self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
+    ) -> dict[str, Any] | None:
         """See ``DeviceLink``."""
-        await self._way(guid).send_cancel(guid, context, payload)
+        return await self._way(guid).send_job(guid, context, payload, user=user)
+
+    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = "") -> None:
+        """See ``DeviceLink``."""
+        await self._way(guid).send_cancel(guid, context, payload, user=user)
 
     def _way(self, guid: str) -> DeviceLink:
         return self._controller if self._controller.plays_for(guid) else self._sockets

@@ -101,11 +101,17 @@ class Controller:
 
     # --- dispatch.ports.DeviceLink
 
-    def has_session(self, guid: str, context: RunContext) -> bool:
+    def has_session(self, guid: str, context: RunContext, user: str = "") -> bool:
         """Whether runs can be taken now."""
         return self._tasks is not None and context is RunContext.SYSTEM
 
-    async def send_job(self, guid: str, context: RunContext, payload: dict[str, Any]) -> dict[str, Any] | None:
+    def user_for(self, guid: str) -> str | None:
+        """Nobody is signed in where there is no agent."""
+        return None
+
+    async def send_job(
+        self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = ""
+    ) -> dict[str, Any] | None:
         """Take a run, or say why not, in a device's words."""
         try:
             return self._take(guid, payload)
@@ -113,7 +119,7 @@ class Controller:
             log.warning("refused an order", guid=guid, reason=refused.code.value)
             return {"status": "refused", "reason": refused.code.value}
 
-    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any]) -> None:
+    async def send_cancel(self, guid: str, context: RunContext, payload: dict[str, Any], *, user: str = "") -> None:
         """End a run and all its processes."""
         under = self._under.get(str(payload.get("run_id")))
         if under is not None and under.guid == guid:

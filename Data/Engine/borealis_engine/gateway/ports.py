@@ -122,5 +122,5 @@ class Tunnels(Protocol):
     def device_ready(self, guid: str, context: RunContext, public_key: str) -> None:
         """A session registered; ``public_key`` is the device's for WireGuard, or empty. Never waits."""
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """A device's socket is gone."""

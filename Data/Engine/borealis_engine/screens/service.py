@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from borealis_base.clock import Clock
-from borealis_engine.activity import RowKind, Use, UseRecorder
+from borealis_engine.activity import UseRecorder
 from borealis_engine.audit import AuditEntry, AuditLog
 from borealis_engine.core.errors import Conflict, EngineError, RateLimited, Unavailable
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord, DeviceService
 from borealis_engine.operators.permissions import Principal
+from borealis_engine.screens.endings import OVER, Ending, Endings, over_of
 from borealis_engine.screens.looks import Over, failed, picture_name, watch_name
 from borealis_engine.screens.models import Picture, PictureAsked, ScreenList, WatchAsked, Watcher, WindowList
 from borealis_engine.screens.mosaic import SIGNATURES, BadFrame, FrameHead
@@ -33,7 +34,6 @@ MAX_WATCHES: Final = 4
 MAX_VIEWERS: Final = 16
 CHECK_SECONDS: Final = 1.0
 
-OVER: Final = "The time limit was reached. Start again if you still need to look."
 GONE: Final = "The signed-in user's agent lost its connection, or the user signed out."
 NOT_ACTIVE: Final = "The device is not active any more."
 NOT_YOURS: Final = "You may not see this device any more."
@@ -51,18 +51,6 @@ class _Waiting:
     action: ScreenAction
     answer: "asyncio.Future[Any]"
     format: ImageFormat
-
-
-@dataclass(slots=True, eq=False)
-class _Stop:
-    """A view that the device has to be told to end, or what there is to write down about looks that are over."""
-
-    guid: str
-    user: str
-    order_id: str
-    asked_by: str
-    entries: list[AuditEntry] = field(default_factory=list)
-    over: list[Over] = field(default_factory=list)
 
 
 class ScreenService:
@@ -83,11 +71,10 @@ class ScreenService:
         self._audit = audit
         self._clock = clock
         self._randomness = randomness
-        self._uses = uses
+        self._endings = Endings(audit=audit, uses=uses, tell=self._tell_device)
         self._link: ScreenLink | None = None
         self._waiting: dict[str, _Waiting] = {}
         self._watches: dict[Key, Watch] = {}
-        self._stops: asyncio.Queue[_Stop] = asyncio.Queue()
         devices.on_access_changed(self._access_changed)
 
     def bind_link(self, link: ScreenLink) -> None:
@@ -180,14 +167,14 @@ class ScreenService:
         watch.viewers.add(viewer)
         try:
             await self._audit.record(self._entry("screen.watch", viewer))
-            viewer.use = await self._begin_use(record, principal.username, watch_name(asked))
+            viewer.use = await self._endings.begin_use(record, user, principal.username, watch_name(asked))
             if is_first:
                 await self._begin(record, principal, watch)
             else:
                 await asyncio.shield(watch.started)
         except BaseException as error:
             if viewer.use is not None:
-                self._stops.put_nowait(_Stop(record.guid, "", "", "", over=[failed(viewer.use, error)]))
+                self._endings.note(Ending(record.guid, user, over=[failed(viewer.use, error)]))
                 viewer.use = None
             if is_first:
                 gone = Unavailable("screen_timeout", "Who started the live view went away. Start again.")
@@ -204,12 +191,11 @@ class ScreenService:
         watch.viewers.discard(viewer)
         viewer.end("")
         entries = [self._entry("screen.watch_end", viewer)]
-        over = _over([viewer], reason)
-        if watch.viewers:
-            self._stops.put_nowait(_Stop(watch.guid, watch.user, "", "", entries, over))
-        else:
+        ending = Ending(watch.guid, watch.user, entries=entries, over=over_of([viewer], reason))
+        if not watch.viewers:
             self._forget(watch)
-            self._stops.put_nowait(_Stop(watch.guid, watch.user, watch.order_id, viewer.principal.username, entries, over))
+            ending.order_id, ending.asked_by = watch.order_id, viewer.principal.username
+        self._endings.note(ending)
 
     # --- what devices bring; called by ``gateway``
 
@@ -276,12 +262,7 @@ class ScreenService:
     async def run_loop(self) -> None:
         """Tell devices to end what nobody watches, end what is over; a supervised task."""
         while True:
-            stop: _Stop | None = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
-                    stop = await self._stops.get()
-            if stop is not None:
-                await self._carry_out(stop)
+            await self._endings.carry_out_next(CHECK_SECONDS)
             now = self._clock.monotonic()
             for watch in [one for one in self._watches.values() if one.until <= now]:
                 self._end(watch, OVER, tell_device=True)
@@ -290,8 +271,7 @@ class ScreenService:
         """Everybody who watches is told, and devices are too; for the end of the Engine."""
         for watch in list(self._watches.values()):
             self._end(watch, ENGINE_ENDS, tell_device=True)
-        while not self._stops.empty():
-            await self._carry_out(self._stops.get_nowait())
+        await self._endings.carry_out_all()
 
     def statistics(self) -> Mapping[str, int]:
         """Sizes, for metrics and debugging."""
@@ -351,13 +331,13 @@ class ScreenService:
             await self._audit.record(entry)
             if shown is None:
                 return await self._answer_to(order, user, answer, seconds)
-            use = await self._begin_use(shown[0], order.asked_by, shown[1])
+            use = await self._endings.begin_use(shown[0], user, order.asked_by, shown[1])
             try:
                 found = await self._answer_to(order, user, answer, seconds)
             except BaseException as error:
-                self._stops.put_nowait(_Stop(guid, user, "", "", over=[failed(use, error)]))
+                self._endings.note(Ending(guid, user, over=[failed(use, error)]))
                 raise
-            self._stops.put_nowait(_Stop(guid, user, "", "", over=[Over(use, RunStatus.SUCCESS)]))
+            self._endings.note(Ending(guid, user, over=[Over(use, RunStatus.SUCCESS)]))
             return found
         finally:
             del self._waiting[order.order_id]
@@ -372,17 +352,6 @@ class ScreenService:
                 return await answer
         except TimeoutError as error:
             raise Unavailable("screen_timeout", f"The device did not answer in {seconds:g} s. Try again.") from error
-
-    async def _begin_use(self, record: DeviceRecord, by: str, name: str) -> Use:
-        return await self._uses.begin(
-            RowKind.SCREEN,
-            name,
-            guid=record.guid,
-            hostname=record.hostname,
-            site_id=record.auth.site_id,
-            by=by,
-            context=CONTEXT,
-        )
 
     async def _send(self, order: ScreenOrder, user: str) -> None:
         assert self._link is not None
@@ -466,9 +435,8 @@ class ScreenService:
             viewer.end(reason)
         watch.took()
         entries = [self._entry("screen.watch_end", viewer) for viewer in viewers]
-        over = _over(viewers, reason)
         order_id = watch.order_id if tell_device else ""
-        self._stops.put_nowait(_Stop(watch.guid, watch.user, order_id, "", entries, over))
+        self._endings.note(Ending(watch.guid, watch.user, order_id, "", entries, over_of(viewers, reason)))
 
     def _forget(self, watch: Watch) -> None:
         if self._watches.get(watch.key) is watch:
@@ -485,23 +453,12 @@ class ScreenService:
             viewer.principal.username, action, "device", watch.guid, detail, viewer.address, site_id=watch.site_id
         )
 
-    async def _carry_out(self, stop: _Stop) -> None:
-        if stop.order_id and self._link is not None and self._link.has_session(stop.guid, CONTEXT, stop.user):
-            order = self._order(stop.guid, stop.asked_by, ScreenAction.STOP, watch_id=stop.order_id)
-            # A device that does not hear it hears at its next frame that nobody watches.
-            with contextlib.suppress(EngineError, TimeoutError):
-                async with asyncio.timeout(ACK_SECONDS):
-                    await self._send(order, stop.user)
-        for entry in stop.entries:
-            try:
-                await self._audit.record(entry)
-            except EngineError as error:
-                log.error("the end of a live view is not on record", error_code=error.code)
-        for over in stop.over:
-            try:
-                await self._uses.end(over.use, over.status, over.reason)
-            except EngineError as error:
-                log.error("the end of a look is not in activity", run_id=over.use.run_id, error_code=error.code)
+    async def _tell_device(self, ending: Ending) -> None:
+        if self._link is None or not self._link.has_session(ending.guid, CONTEXT, ending.user):
+            return
+        order = self._order(ending.guid, ending.asked_by, ScreenAction.STOP, watch_id=ending.order_id)
+        async with asyncio.timeout(ACK_SECONDS):
+            await self._send(order, ending.user)
 
     def _access_changed(self, guid: str) -> None:
         state = self._devices.auth_state(guid)
@@ -516,12 +473,6 @@ class ScreenService:
             for viewer in [one for one in watch.viewers if not one.principal.sees_site(state.site_id)]:
                 self.leave(viewer, NOT_YOURS)
                 viewer.ended = NOT_YOURS
-
-
-def _over(viewers: Iterable[Viewer], reason: str) -> list[Over]:
-    """A look that its watcher or its time ended is a success; what ended it before them is said."""
-    status = RunStatus.SUCCESS if reason in {"", OVER} else RunStatus.INTERRUPTED
-    return [Over(viewer.use, status, reason) for viewer in viewers if viewer.use is not None]
 
 
 def _whose(user: str) -> dict[str, Any]:

@@ -290,7 +290,7 @@ class TunnelService:
         else:
             self._soon("end a tunnel of another key", self._end_alone(lease, TunnelEnd.KEY_CHANGED))
 
-    def session_closed(self, guid: str, context: RunContext) -> None:
+    def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """Its socket is gone; the tunnel may well live on."""
         if context is RunContext.SYSTEM and (lease := self._leases.get(guid)) is not None:
             lease.told = False
