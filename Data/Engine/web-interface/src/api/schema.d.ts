@@ -942,6 +942,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListCredentials
+         * @description Credentials that the caller may use on machines they see, by name.
+         *
+         *     Access: an operator with the permission `credentials.use`.
+         */
+        get: operations["list_credentials"];
+        put?: never;
+        /**
+         * CreateCredential
+         * @description Keep a credential, sealed with a key that is in no database.
+         *
+         *     Access: an operator with the permission `credentials.manage`.
+         */
+        post: operations["create_credential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/credentials/{credential_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * DeleteCredential
+         * @description Forget a credential; refused while runs under way use it.
+         *
+         *     Access: an operator with the permission `credentials.manage`.
+         */
+        delete: operations["delete_credential"];
+        options?: never;
+        head?: never;
+        /**
+         * ChangeCredential
+         * @description Rename, describe or move a credential, or replace its secret. Runs that begin later use the new one.
+         *
+         *     Access: an operator with the permission `credentials.manage`.
+         */
+        patch: operations["change_credential"];
+        trace?: never;
+    };
     "/api/device_filters": {
         parameters: {
             query?: never;
@@ -1147,6 +1203,34 @@ export interface paths {
          */
         get: operations["details_by_name"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/device/vpn_config/{agent_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetVpnConfig
+         * @description Which ports of a device the Engine may reach in a tunnel.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        get: operations["get_vpn_config"];
+        /**
+         * SetVpnConfig
+         * @description Other ports, in force at once at both ends; connections to a port that is closed by it are cut.
+         *
+         *     Access: an operator with the permission `devices.edit`.
+         */
+        put: operations["set_vpn_config"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1468,6 +1552,78 @@ export interface paths {
         get: operations["get_job_content"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/machines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AddMachine
+         * @description Add a machine without an agent. An ssh host key that was not confirmed is refused.
+         *
+         *     Access: an operator with the permission `machines.edit`.
+         */
+        post: operations["add_machine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/machines/{guid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetMachine
+         * @description How a machine without an agent is reached.
+         *
+         *     Access: an operator with the permission `devices.read`.
+         */
+        get: operations["get_machine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * ChangeMachine
+         * @description Give a machine another connection, confirm a new host key, or choose another credential for it.
+         *
+         *     Access: an operator with the permission `machines.edit`.
+         */
+        patch: operations["change_machine"];
+        trace?: never;
+    };
+    "/api/machines/host_key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * LookAtHostKey
+         * @description Which ssh host keys are shown at an address now. Compare them on the machine itself before you confirm one.
+         *
+         *     Access: an operator with the permission `machines.edit`.
+         */
+        post: operations["look_at_host_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1963,6 +2119,138 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tunnel/active": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ActiveTunnels
+         * @description The tunnels that are up.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        get: operations["active_tunnels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnel/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ConnectTunnel
+         * @description Bring a device's tunnel up, or share the one that is up. Answers once the device has brought up its end.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        post: operations["connect_tunnel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnel/connect/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * TunnelStatus
+         * @description A device's tunnel. ``bump`` says that it is in use, which puts its idle time off.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        get: operations["tunnel_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnel/disconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * DisconnectTunnel
+         * @description Let go of a tunnel, named by device or by its id. It ends with the last operator; ``everybody`` ends it now.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        delete: operations["disconnect_tunnel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnel/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * TunnelHistory
+         * @description The tunnels that a device has and had.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        get: operations["tunnel_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tunnel/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * TunnelStatus
+         * @description A device's tunnel. ``bump`` says that it is in use, which puts its idle time off.
+         *
+         *     Access: an operator with the permission `tunnels.use`.
+         */
+        get: operations["tunnel_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/updates": {
         parameters: {
             query?: never;
@@ -2266,6 +2554,14 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ActiveTunnels
+         * @description The tunnels that are up, as far as the caller may see them.
+         */
+        ActiveTunnels: {
+            count: number;
+            tunnels: components["schemas"]["TunnelView"][];
+        };
+        /**
          * AgentView
          * @description An agent in upstream's form; ``status`` is ``Online`` or ``Offline``.
          */
@@ -2562,6 +2858,18 @@ export interface components {
             target_kind: string;
         };
         /**
+         * BecomeGiven
+         * @description How rights are raised on the machine: sudo, su, doas or runas.
+         */
+        BecomeGiven: {
+            /** @enum {unknown} */
+            method: "doas" | "runas" | "su" | "sudo";
+            /** @default  */
+            password: string;
+            /** @default  */
+            username: string;
+        };
+        /**
          * CancelAnswer
          * @description ``cancelled``: it never left the Engine; ``requested``: the device is told, its result tells the end.
          */
@@ -2630,6 +2938,108 @@ export interface components {
             site_name: string | null;
             ssl_key_fingerprint: string | null;
             status: string | null;
+        };
+        /**
+         * ConnectionGiven
+         * @description How the Engine reaches a machine.
+         *
+         *     ssh: ``host_key`` (the line of ``/etc/ssh/ssh_host_ed25519_key.pub``), or ``host_key_fingerprint`` (``SHA256:…``)
+         *     of the key that it shows; one of them, for nobody is believed at first sight. winrm and psrp: ``tls`` is ``ca`` (an
+         *     authority that the Engine's machine trusts), ``pinned`` with ``certificate`` (PEM), or ``plain``, without TLS.
+         */
+        ConnectionGiven: {
+            address: string;
+            /** @default  */
+            certificate: string;
+            /** @default  */
+            host_key: string;
+            /** @default  */
+            host_key_fingerprint: string;
+            /** @default null */
+            port: number | null;
+            /**
+             * @default ca
+             * @enum {unknown}
+             */
+            tls: "ca" | "pinned" | "plain";
+            /** @enum {unknown} */
+            type: "psrp" | "ssh" | "winrm";
+        };
+        /**
+         * ConnectionView
+         * @description How the Engine reaches a machine; ``host_keys`` are those that were confirmed.
+         */
+        ConnectionView: {
+            address: string;
+            certificate: string;
+            host_keys: components["schemas"]["HostKeyView"][];
+            port: number;
+            /** @enum {unknown} */
+            tls: "ca" | "pinned" | "plain";
+            /** @enum {unknown} */
+            type: "psrp" | "ssh" | "winrm";
+        };
+        /**
+         * CredentialDone
+         * @description It was done.
+         */
+        CredentialDone: {
+            /** @enum {unknown} */
+            status: "deleted";
+        };
+        /**
+         * CredentialGiven
+         * @description A credential to keep; ``site_id`` null: for machines of all sites.
+         */
+        CredentialGiven: {
+            /** @default  */
+            description: string;
+            /** @enum {unknown} */
+            kind: "ssh" | "windows";
+            name: string;
+            secret: components["schemas"]["SecretGiven"];
+            /** @default null */
+            site_id: number | null;
+        };
+        /**
+         * CredentialList
+         * @description Credentials by name.
+         */
+        CredentialList: {
+            credentials: components["schemas"]["CredentialView"][];
+        };
+        /**
+         * CredentialPatch
+         * @description What to change; what is absent stays. A secret is replaced as a whole.
+         */
+        CredentialPatch: {
+            description?: string;
+            name?: string;
+            secret?: components["schemas"]["SecretGiven"];
+            site_id?: number | null;
+        };
+        /**
+         * CredentialView
+         * @description A credential without its secret. ``secret_kind`` is ``key`` or ``password``; ``site_id`` null: of all sites.
+         */
+        CredentialView: {
+            become_method: string;
+            become_username: string;
+            created_at: number;
+            created_by: string;
+            description: string;
+            id: number;
+            key_fingerprint: string;
+            /** @enum {unknown} */
+            kind: "ssh" | "windows";
+            name: string;
+            /** @enum {unknown} */
+            secret_kind: "key" | "password";
+            site_id: number | null;
+            transport: string;
+            updated_at: number;
+            used_at: number | null;
+            username: string;
         };
         /**
          * DescriptionText
@@ -2771,6 +3181,7 @@ export interface components {
             duplicate_suspected: boolean;
             external_ip: string;
             guid: string;
+            has_agent: boolean;
             hostname: string;
             internal_ip: string;
             key_added_at: number;
@@ -2835,7 +3246,8 @@ export interface components {
          *
          *     ``status`` is ``active``, ``quarantined`` or ``revoked``; ``address`` is where it called from last;
          *     ``roles`` by name, each with ``state`` and ``context``. ``duplicate_suspected``: another machine seems to
-         *     have the same identity, ``duplicate_reason`` says why.
+         *     have the same identity, ``duplicate_reason`` says why. ``has_agent`` false: the Engine reaches it by
+         *     ``connection_type`` at ``connection_endpoint``, and nothing tells whether it is there.
          */
         DeviceView: {
             address: string;
@@ -2855,6 +3267,7 @@ export interface components {
             duplicate_suspected: boolean;
             external_ip: string;
             guid: string;
+            has_agent: boolean;
             hostname: string;
             internal_ip: string;
             key_added_at: number;
@@ -3107,6 +3520,8 @@ export interface components {
          * @description How the device is now. Percent 0 to 100, ``uptime`` in seconds.
          */
         HeartbeatMetrics: {
+            /** @default  */
+            active_user: string;
             /** @default null */
             cpu_percent: number | null;
             /** @default  */
@@ -3168,6 +3583,31 @@ export interface components {
             status: string;
             stderr: string;
             stdout: string;
+        };
+        /**
+         * HostKeyAnswer
+         * @description What is shown there now: to be compared by a person, believed by nobody.
+         */
+        HostKeyAnswer: {
+            keys: components["schemas"]["HostKeyView"][];
+        };
+        /**
+         * HostKeyQuestion
+         * @description Where to look.
+         */
+        HostKeyQuestion: {
+            address: string;
+            /** @default 22 */
+            port: number;
+        };
+        /**
+         * HostKeyView
+         * @description A public ssh host key; ``fingerprint`` as ``ssh-keygen -l`` prints it on the machine itself.
+         */
+        HostKeyView: {
+            fingerprint: string;
+            key: string;
+            type: string;
         };
         /**
          * Identity
@@ -3295,6 +3735,9 @@ export interface components {
          *     add up: hostnames, GUIDs, sites (ids or names), or ``all``. ``run_mode`` is upstream's word for ``context``.
          *     ``admin_user`` and ``admin_pass`` are upstream's and refused when filled. ``playbook`` and ``vault_password`` are
          *     of script type ``ansible``; the password is sealed for each device, kept nowhere else, and never given out again.
+         *     ``credential_id`` is a stored credential for targets without an agent, in place of their own; ``connection`` (local,
+         *     ssh, winrm or psrp), if given, has to be how every target is reached.
+         *     ``run_as_user`` names the signed-in user, in the context interactive: it waits for that user, and no other runs it.
          */
         LaunchRequest: {
             /** @default  */
@@ -3308,7 +3751,11 @@ export interface components {
             /** @default null */
             assembly_version: number | null;
             /** @default  */
+            connection: string;
+            /** @default  */
             context: string;
+            /** @default null */
+            credential_id: number | null;
             /** @default {} */
             environment: {
                 [key: string]: string;
@@ -3323,6 +3770,8 @@ export interface components {
             hostnames: string[];
             /** @default null */
             playbook: components["schemas"]["PlaybookRequest"] | null;
+            /** @default  */
+            run_as_user: string;
             /** @default  */
             run_mode: string;
             /** @default null */
@@ -3375,6 +3824,37 @@ export interface components {
             /** @description Refused: a hash that signs in is itself a password. Send `password` over TLS. */
             password_sha512?: string;
             username: string;
+        };
+        /**
+         * MachineGiven
+         * @description A machine to add. ``credential_id``: what its runs use unless they say otherwise.
+         */
+        MachineGiven: {
+            connection: components["schemas"]["ConnectionGiven"];
+            /** @default null */
+            credential_id: number | null;
+            /** @default  */
+            description: string;
+            hostname: string;
+            /** @default null */
+            site_id: number | null;
+        };
+        /**
+         * MachinePatch
+         * @description What to change; what is absent stays. The connection is replaced as a whole. The rest is the device's.
+         */
+        MachinePatch: {
+            connection?: components["schemas"]["ConnectionGiven"];
+            credential_id?: number | null;
+        };
+        /**
+         * MachineView
+         * @description A machine without an agent. ``connection`` null: what is stored cannot be read; enter it anew.
+         */
+        MachineView: {
+            connection: components["schemas"]["ConnectionView"] | null;
+            credential_id: number | null;
+            device: components["schemas"]["DeviceView"];
         };
         /**
          * MacroForm
@@ -3777,11 +4257,30 @@ export interface components {
             password_sha512?: string;
         };
         /**
+         * PastTunnel
+         * @description A tunnel there is or was, in upstream's words. Times in Unix seconds, ``ended_at`` null while it is up.
+         */
+        PastTunnel: {
+            ended_at: number | null;
+            hostname: string;
+            id: number;
+            reason: string;
+            received: number;
+            script_name: string;
+            script_type: string;
+            sent: number;
+            started_at: number;
+            started_by: string;
+            /** @enum {unknown} */
+            status: "Completed" | "Running";
+            tunnel_id: string;
+        };
+        /**
          * Permission
          * @description One kind of thing that can be allowed. A personal access token's scopes are a set of these.
          * @enum {unknown}
          */
-        Permission: "audit.read" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "operators.manage" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read";
+        Permission: "audit.read" | "credentials.manage" | "credentials.use" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "machines.edit" | "operators.manage" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read" | "tunnels.use";
         /**
          * PlaybookRequest
          * @description What ``ansible-playbook`` knows by the same names; extra variables are the job's ``variable_values``.
@@ -3804,6 +4303,8 @@ export interface components {
         /**
          * PresenceView
          * @description Who is there. ``contexts`` have a live session, ``since`` when; ``last_seen`` in Unix seconds, 0 for never.
+         *
+         *     ``users``: signed-in users with an agent, by name.
          */
         PresenceView: {
             contexts: string[];
@@ -3812,6 +4313,7 @@ export interface components {
             since: {
                 [key: string]: number;
             };
+            users: components["schemas"]["SignedInView"][];
         };
         /**
          * QuickJobRun
@@ -4037,6 +4539,8 @@ export interface components {
          *
          *     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
          *     ``job``, or ``screen`` for a look at the screen, which cannot be cancelled or run again.
+         *     ``run_as_user`` is the signed-in user whom the operator named, empty for any; ``ran_as_user`` the one whose agent
+         *     got it.
          */
         RunView: {
             activity_id: number;
@@ -4056,7 +4560,9 @@ export interface components {
             has_stdout: boolean;
             job_id: string;
             kind: string;
+            ran_as_user: string;
             reason: string;
+            run_as_user: string;
             run_id: string;
             script_name: string;
             script_type: string;
@@ -4080,11 +4586,13 @@ export interface components {
         };
         /**
          * ScreenLookRequest
-         * @description ``timeout_seconds``: how long to wait for the device.
+         * @description ``timeout_seconds``: how long to wait for the device. ``user``: as for a screenshot.
          */
         ScreenLookRequest: {
             /** @default 15 */
             timeout_seconds: number;
+            /** @default  */
+            user: string;
         };
         /**
          * ScreenRegion
@@ -4099,6 +4607,8 @@ export interface components {
         /**
          * ScreenshotRequest
          * @description ``monitor``: from 1, 0 for all together. ``quality``: of JPEG and WebP. ``timeout_seconds``: how long to wait.
+         *
+         *     ``user``: whose screen; empty for the one who sits at the machine, or else the first by name.
          */
         ScreenshotRequest: {
             /**
@@ -4114,18 +4624,21 @@ export interface components {
             region: components["schemas"]["ScreenRegion"] | null;
             /** @default 15 */
             timeout_seconds: number;
+            /** @default  */
+            user: string;
         };
         /**
          * ScreenState
          * @description ``reachable``: a signed-in user's agent is there now. ``user``: who signed in last, as the device said.
          *
-         *     ``watchers``: who watches live now.
+         *     ``users``: whose screens can be looked at now. ``watchers``: who watches live now.
          */
         ScreenState: {
             guid: string;
             hostname: string;
             reachable: boolean;
             user: string;
+            users: string[];
             watchers: components["schemas"]["Watcher"][];
         };
         /**
@@ -4149,6 +4662,28 @@ export interface components {
         ScriptRequest: {
             /** @default  */
             guid: string;
+        };
+        /**
+         * SecretGiven
+         * @description A whole secret: a password, or an ssh private key with its passphrase, if it has one. Never given out again.
+         *
+         *     ``transport``, of Windows: ``ntlm`` if absent, or ``basic``.
+         */
+        SecretGiven: {
+            /** @default null */
+            become: components["schemas"]["BecomeGiven"] | null;
+            /** @default  */
+            passphrase: string;
+            /** @default  */
+            password: string;
+            /** @default  */
+            private_key: string;
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            transport: "" | "basic" | "ntlm";
+            username: string;
         };
         /**
          * ServerInfo
@@ -4238,6 +4773,17 @@ export interface components {
             status: "ok";
             username: string;
             via: string;
+        };
+        /**
+         * SignedInView
+         * @description A signed-in user whose agent is there. ``user`` is empty for an agent that names nobody.
+         *
+         *     ``since``: Unix seconds. ``active``: this user sits at the machine's own screen.
+         */
+        SignedInView: {
+            active: boolean;
+            since: number;
+            user: string;
         };
         /**
          * SigningKeyInfo
@@ -4370,12 +4916,16 @@ export interface components {
         /**
          * TokenRefreshRequest
          * @description ``POST /api/agent/token/refresh``; the header ``DPoP`` proves the device key.
+         *
+         *     ``user``: the signed-in user whom the access token is for; empty for the SYSTEM agent's own.
          */
         TokenRefreshRequest: {
             /** @default  */
             guid: string;
             /** @default  */
             refresh_token: string;
+            /** @default  */
+            user: string;
         };
         /**
          * TokenRequest
@@ -4399,6 +4949,89 @@ export interface components {
             last_used_at: number | null;
             name: string;
             scopes: components["schemas"]["Permission"][];
+        };
+        /**
+         * TunnelConnect
+         * @description ``agent_id``: upstream's, ``<HOST>_<GUID>_SYSTEM``, or the GUID alone.
+         */
+        TunnelConnect: {
+            /** @default  */
+            agent_id: string;
+        };
+        /**
+         * TunnelEnded
+         * @description ``status`` is ``down``, or ``up`` where other operators hold the tunnel still: then ``operators`` names them.
+         */
+        TunnelEnded: {
+            guid: string;
+            operators: string[];
+            /** @enum {unknown} */
+            status: "down" | "up";
+        };
+        /**
+         * TunnelHistory
+         * @description Newest first, 200 at most.
+         */
+        TunnelHistory: {
+            tunnels: components["schemas"]["PastTunnel"][];
+        };
+        /**
+         * TunnelView
+         * @description A device's tunnel. While it is ``down``, only the first six members say something.
+         *
+         *     ``agent_socket``: the device's SYSTEM agent is connected. ``supported``: it has offered a WireGuard key.
+         *     ``unavailable``: why this Engine has no tunnels at all. ``operators``: who holds it. ``started_at``, ``last_used``
+         *     and ``handshake`` in Unix seconds, the last one 0 before the first; ``received`` and ``sent`` are the Engine's
+         *     bytes. ``detail``: what is wrong. Keys are public halves; the private ones leave neither machine.
+         */
+        TunnelView: {
+            agent_id: string;
+            agent_socket: boolean;
+            /** @default  */
+            allowed_ips: string;
+            /** @default [] */
+            allowed_ports: number[];
+            /** @default  */
+            client_public_key: string;
+            /** @default 0 */
+            connected_operators: number;
+            /** @default  */
+            detail: string;
+            /** @default  */
+            device_endpoint: string;
+            /** @default  */
+            endpoint: string;
+            /** @default  */
+            engine_virtual_ip: string;
+            guid: string;
+            /** @default 0 */
+            handshake: number;
+            hostname: string;
+            /** @default 0 */
+            idle_seconds: number;
+            /** @default 0 */
+            last_used: number;
+            /** @default [] */
+            operators: string[];
+            /** @default 0 */
+            received: number;
+            /** @default 0 */
+            sent: number;
+            /** @default  */
+            server_public_key: string;
+            /** @default 0 */
+            started_at: number;
+            /** @default  */
+            started_by: string;
+            /** @enum {unknown} */
+            status: "down" | "up";
+            supported: boolean;
+            /** @default  */
+            tunnel_id: string;
+            /** @default  */
+            unavailable: string;
+            /** @default  */
+            virtual_ip: string;
         };
         /**
          * UpdateRequest
@@ -4514,14 +5147,39 @@ export interface components {
             updated_at: number;
         };
         /**
+         * VpnConfig
+         * @description Which ports of a device the Engine may reach. ``custom``: somebody set them; else they are the default.
+         *
+         *     ``updated_at`` in Unix seconds, 0 for never.
+         */
+        VpnConfig: {
+            agent_id: string;
+            allowed_ports: number[];
+            custom: boolean;
+            default_ports: number[];
+            guid: string;
+            hostname: string;
+            updated_at: number;
+            updated_by: string;
+        };
+        /**
+         * VpnConfigEdit
+         * @description ``allowed_ports``: TCP, in any order; null for the default of the device's system.
+         */
+        VpnConfigEdit: {
+            allowed_ports: number[] | null;
+        };
+        /**
          * Watcher
-         * @description Somebody who watches live now. ``since``: Unix seconds.
+         * @description Somebody who watches live now. ``since``: Unix seconds. ``user``: whose screen, if the agent names one.
          */
         Watcher: {
             monitor: number;
             quality: number;
             rate: number;
             since: number;
+            /** @default  */
+            user: string;
             username: string;
         };
         /**
@@ -4551,6 +5209,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type SchemaActiveTunnels = components['schemas']['ActiveTunnels'];
 export type SchemaAgentView = components['schemas']['AgentView'];
 export type SchemaApprovalItem = components['schemas']['ApprovalItem'];
 export type SchemaApprovalList = components['schemas']['ApprovalList'];
@@ -4569,11 +5228,19 @@ export type SchemaAssemblyVersionFull = components['schemas']['AssemblyVersionFu
 export type SchemaAssemblyVersions = components['schemas']['AssemblyVersions'];
 export type SchemaAuditPage = components['schemas']['AuditPage'];
 export type SchemaAuditView = components['schemas']['AuditView'];
+export type SchemaBecomeGiven = components['schemas']['BecomeGiven'];
 export type SchemaCancelAnswer = components['schemas']['CancelAnswer'];
 export type SchemaCodeList = components['schemas']['CodeList'];
 export type SchemaCodeRequest = components['schemas']['CodeRequest'];
 export type SchemaCodeView = components['schemas']['CodeView'];
 export type SchemaConflictView = components['schemas']['ConflictView'];
+export type SchemaConnectionGiven = components['schemas']['ConnectionGiven'];
+export type SchemaConnectionView = components['schemas']['ConnectionView'];
+export type SchemaCredentialDone = components['schemas']['CredentialDone'];
+export type SchemaCredentialGiven = components['schemas']['CredentialGiven'];
+export type SchemaCredentialList = components['schemas']['CredentialList'];
+export type SchemaCredentialPatch = components['schemas']['CredentialPatch'];
+export type SchemaCredentialView = components['schemas']['CredentialView'];
 export type SchemaDescriptionText = components['schemas']['DescriptionText'];
 export type SchemaDesktopOrdered = components['schemas']['DesktopOrdered'];
 export type SchemaDesktopPreparation = components['schemas']['DesktopPreparation'];
@@ -4610,6 +5277,9 @@ export type SchemaHistory = components['schemas']['History'];
 export type SchemaHistoryDeleted = components['schemas']['HistoryDeleted'];
 export type SchemaHistoryItem = components['schemas']['HistoryItem'];
 export type SchemaHistoryJob = components['schemas']['HistoryJob'];
+export type SchemaHostKeyAnswer = components['schemas']['HostKeyAnswer'];
+export type SchemaHostKeyQuestion = components['schemas']['HostKeyQuestion'];
+export type SchemaHostKeyView = components['schemas']['HostKeyView'];
 export type SchemaIdentity = components['schemas']['Identity'];
 export type SchemaJobContentView = components['schemas']['JobContentView'];
 export type SchemaJobFile = components['schemas']['JobFile'];
@@ -4622,6 +5292,9 @@ export type SchemaLaunchRequest = components['schemas']['LaunchRequest'];
 export type SchemaLogAnswer = components['schemas']['LogAnswer'];
 export type SchemaLogFile = components['schemas']['LogFile'];
 export type SchemaLoginRequest = components['schemas']['LoginRequest'];
+export type SchemaMachineGiven = components['schemas']['MachineGiven'];
+export type SchemaMachinePatch = components['schemas']['MachinePatch'];
+export type SchemaMachineView = components['schemas']['MachineView'];
 export type SchemaMacroForm = components['schemas']['MacroForm'];
 export type SchemaMacroOrdered = components['schemas']['MacroOrdered'];
 export type SchemaMacroPart = components['schemas']['MacroPart'];
@@ -4659,6 +5332,7 @@ export type SchemaPasskeyRename = components['schemas']['PasskeyRename'];
 export type SchemaPasskeyView = components['schemas']['PasskeyView'];
 export type SchemaPasswordChange = components['schemas']['PasswordChange'];
 export type SchemaPasswordRequest = components['schemas']['PasswordRequest'];
+export type SchemaPastTunnel = components['schemas']['PastTunnel'];
 export type SchemaPermission = components['schemas']['Permission'];
 export type SchemaPlaybookRequest = components['schemas']['PlaybookRequest'];
 export type SchemaPresenceView = components['schemas']['PresenceView'];
@@ -4688,6 +5362,7 @@ export type SchemaScreenshotRequest = components['schemas']['ScreenshotRequest']
 export type SchemaScreenState = components['schemas']['ScreenState'];
 export type SchemaScriptAnswer = components['schemas']['ScriptAnswer'];
 export type SchemaScriptRequest = components['schemas']['ScriptRequest'];
+export type SchemaSecretGiven = components['schemas']['SecretGiven'];
 export type SchemaServerInfo = components['schemas']['ServerInfo'];
 export type SchemaSessionList = components['schemas']['SessionList'];
 export type SchemaSessionsEnded = components['schemas']['SessionsEnded'];
@@ -4695,6 +5370,7 @@ export type SchemaSessionView = components['schemas']['SessionView'];
 export type SchemaSetupRequest = components['schemas']['SetupRequest'];
 export type SchemaSetupState = components['schemas']['SetupState'];
 export type SchemaSignedInAnswer = components['schemas']['SignedInAnswer'];
+export type SchemaSignedInView = components['schemas']['SignedInView'];
 export type SchemaSigningKeyInfo = components['schemas']['SigningKeyInfo'];
 export type SchemaSiteAssignment = components['schemas']['SiteAssignment'];
 export type SchemaSiteList = components['schemas']['SiteList'];
@@ -4712,6 +5388,10 @@ export type SchemaTokenRefreshed = components['schemas']['TokenRefreshed'];
 export type SchemaTokenRefreshRequest = components['schemas']['TokenRefreshRequest'];
 export type SchemaTokenRequest = components['schemas']['TokenRequest'];
 export type SchemaTokenView = components['schemas']['TokenView'];
+export type SchemaTunnelConnect = components['schemas']['TunnelConnect'];
+export type SchemaTunnelEnded = components['schemas']['TunnelEnded'];
+export type SchemaTunnelHistory = components['schemas']['TunnelHistory'];
+export type SchemaTunnelView = components['schemas']['TunnelView'];
 export type SchemaUpdateRequest = components['schemas']['UpdateRequest'];
 export type SchemaUpdateView = components['schemas']['UpdateView'];
 export type SchemaUserList = components['schemas']['UserList'];
@@ -4720,6 +5400,8 @@ export type SchemaUserView = components['schemas']['UserView'];
 export type SchemaViewList = components['schemas']['ViewList'];
 export type SchemaViewToSave = components['schemas']['ViewToSave'];
 export type SchemaViewView = components['schemas']['ViewView'];
+export type SchemaVpnConfig = components['schemas']['VpnConfig'];
+export type SchemaVpnConfigEdit = components['schemas']['VpnConfigEdit'];
 export type SchemaWatcher = components['schemas']['Watcher'];
 export type SchemaWindow = components['schemas']['Window'];
 export type $defs = Record<string, never>;
@@ -8897,6 +9579,368 @@ export interface operations {
             };
         };
     };
+    list_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialList"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    create_credential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialGiven"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_credential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                credential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialDone"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_credential: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                credential_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CredentialPatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_filters: {
         parameters: {
             query?: never;
@@ -10053,6 +11097,183 @@ export interface operations {
             };
             /** @description No such thing, or none that the caller may see. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_vpn_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VpnConfig"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_vpn_config: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VpnConfigEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VpnConfig"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11468,6 +12689,399 @@ export interface operations {
             };
             /** @description No such thing, or none that the caller may see. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_machine: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MachineGiven"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_machine: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MachinePatch"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    look_at_host_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostKeyQuestion"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostKeyAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13546,6 +15160,490 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    active_tunnels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveTunnels"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    connect_tunnel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TunnelConnect"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tunnel_status: {
+        parameters: {
+            query?: {
+                agent_id?: string;
+                bump?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelView"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    disconnect_tunnel: {
+        parameters: {
+            query?: {
+                agent_id?: string;
+                everybody?: boolean;
+                tunnel_id?: string;
+            };
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelEnded"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tunnel_history: {
+        parameters: {
+            query?: {
+                agent_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelHistory"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tunnel_status: {
+        parameters: {
+            query?: {
+                agent_id?: string;
+                bump?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TunnelView"];
                 };
             };
             /** @description The request is wrong as it stands; nothing was changed. */
