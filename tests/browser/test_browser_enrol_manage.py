@@ -107,6 +107,7 @@ def test_a_second_machine_of_one_name_is_merged_kept_or_denied(
     liar, card = knock(rack, page)
     card.get_by_role("button", name="Deny").click()
     expect(card).to_have_count(0)
+    expect(page.get_by_role("heading", name="Let devices in")).to_be_focused()
     assert "access_token" not in liar.poll().text
     decided = page.get_by_role("table", name="Decisions").get_by_role("row")
     expect(decided.filter(has_text="denied")).to_have_count(1)

@@ -63,7 +63,7 @@ export function ApprovalCard({ approval, may }: { approval: Approval; may: boole
   const ready = (!mustChoose || resolution !== null) && (approval.channel !== "unbound" || unbound);
 
   return (
-    <Paper withBorder p="md" component="article" aria-label={`${approval.hostname_claimed} waits for approval`}>
+    <Paper withBorder p="md" component="article" tabIndex={-1} data-key={approval.approval_reference} aria-label={`${approval.hostname_claimed} waits for approval`}>
       <Stack gap="md">
         <Group justify="space-between" gap="xs">
           <Group gap="sm">

@@ -1,5 +1,5 @@
 import { SimpleGrid, Stack } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useMay } from "@/app/session";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -11,6 +11,7 @@ import { Decided } from "./Decided";
 import { MakeToken } from "./MakeToken";
 import { TokenCommands } from "./TokenCommands";
 import { useApprovals, type NewCode } from "./queries";
+import { useNextFocus } from "./useNextFocus";
 
 /** How devices come in: a token is handed out, a device knocks, a person compares and decides. */
 export function EnrolPage() {
@@ -18,6 +19,7 @@ export function EnrolPage() {
   const may = useMay("enrolment.decide");
   const [made, setMade] = useState<NewCode | null>(null);
   const count = waiting.data?.length ?? 0;
+  const list = useNextFocus(useMemo(() => waiting.data?.map((approval) => approval.approval_reference) ?? [], [waiting.data]));
   return (
     <Page
       title="Enrol"
@@ -41,7 +43,7 @@ export function EnrolPage() {
               A device that runs the command appears here by itself, within seconds. Leave this page open.
             </EmptyState>
           ) : null}
-          <Stack gap="md" aria-live="polite">
+          <Stack gap="md" aria-live="polite" ref={list}>
             {waiting.data?.map((approval) => <ApprovalCard key={approval.approval_reference} approval={approval} may={may} />)}
           </Stack>
         </Section>
