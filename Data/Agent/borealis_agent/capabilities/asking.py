@@ -43,15 +43,24 @@ class AskedProcess:
         """Whether there is a child now."""
         return self._process is not None
 
+    async def start(self) -> None:
+        """Start the child unless it runs.
+
+        Raises:
+            OSError: it cannot be started; or whatever ``environment`` raises.
+        """
+        if self._process is None or self._process.returncode is not None:
+            self._process = await self._start()
+
     async def exchange(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
         """One question and its answer. After an error the child is in no state to be asked again: end it.
 
         Raises:
             OSError, ValueError, asyncio.IncompleteReadError: it ended, or what it says is no answer.
         """
+        await self.start()
         process = self._process
-        if process is None or process.returncode is not None:
-            process = self._process = await self._start()
+        assert process is not None
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
         await process.stdin.drain()

@@ -11,6 +11,8 @@ from borealis_agent.capabilities.screen.display import NoScreen, environments_of
 from borealis_agent.platform.label import own_label
 
 ANSWER_SECONDS: Final = 15.0
+ASKING_SECONDS: Final = 50.0
+"""The same where the desktop may ask the user first: longer than ``portal.SECONDS``."""
 IDLE_SECONDS: Final = 30.0
 """The process ends when nothing was asked of it for so long."""
 _PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "USERPROFILE")
@@ -36,6 +38,8 @@ class EyeProcess:
         self._screen = screen or screen_here
         self._child = AskedProcess("borealis_agent.capabilities.screen.eye", self._environment)
         self._turn = asyncio.Lock()
+        self._asks_user = False
+        """Whether the desktop may ask the user first, so that nobody asks twice for one picture."""
         self._idle: asyncio.TimerHandle | None = None
 
     @property
@@ -53,16 +57,17 @@ class EyeProcess:
             if self._idle is not None:
                 self._idle.cancel()
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(ASKING_SECONDS if self._asks_user else ANSWER_SECONDS) as limit:
                     is_old = self.running
-                    about, data = await self._child.exchange(request)
-                    if "error" in about and is_old:
+                    about, data = await self._exchange(request, limit)
+                    if "error" in about and is_old and not self._asks_user:
                         # It may hold on to a display that is not there any more: the user may have signed in anew.
                         await self._end()
-                        about, data = await self._child.exchange(request)
+                        about, data = await self._exchange(request, limit)
             except TimeoutError as error:
                 await self._end()
-                raise CannotLook(f"The screen gave no picture in {ANSWER_SECONDS:.0f} s.") from error
+                seconds = ASKING_SECONDS if self._asks_user else ANSWER_SECONDS
+                raise CannotLook(f"The screen gave no picture in {seconds:.0f} s.") from error
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
                 await self._end()
                 raise CannotLook(f"What takes the pictures ended ({type(error).__name__}). Try again.") from error
@@ -81,11 +86,19 @@ class EyeProcess:
         async with self._turn:
             await self._end()
 
+    async def _exchange(self, request: Mapping[str, Any], limit: asyncio.Timeout) -> tuple[dict[str, Any], bytes]:
+        await self._child.start()
+        if self._asks_user:
+            limit.reschedule(asyncio.get_running_loop().time() + ASKING_SECONDS)
+        return await self._child.exchange(request)
+
     async def _environment(self) -> dict[str, str]:
         try:
-            return await asyncio.to_thread(self._screen)
+            environment = await asyncio.to_thread(self._screen)
         except NoScreen as error:
             raise CannotLook(str(error)) from error
+        self._asks_user = environment.get("XDG_SESSION_TYPE") == "wayland"
+        return environment
 
     def _nobody_asks(self) -> None:
         self._start_task("end what takes pictures", self.close())

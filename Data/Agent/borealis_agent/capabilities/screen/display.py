@@ -10,15 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-NAMES: Final = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE", "XDG_RUNTIME_DIR", "HOME")
+NAMES: Final = (
+    "DISPLAY",
+    "XAUTHORITY",
+    "WAYLAND_DISPLAY",
+    "XDG_SESSION_TYPE",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "HOME",
+)
 MAX_ENVIRONMENT: Final = 256 * 1024
 
 NO_SCREEN: Final = (
     "There is no screen here: no program of this user has a DISPLAY. Somebody has to be signed in at a desktop."
 )
-WAYLAND: Final = (
-    "This user's desktop is Wayland, which shows programs no screen but through its portal "
-    "(org.freedesktop.portal.ScreenCast), and this agent does not use that. Choose an X11 (Xorg) session at sign-in."
+NO_BUS: Final = (
+    "This user's desktop is Wayland, which shows its screen through its portal alone, and no program of theirs names a "
+    "session bus to ask it by. Choose an X11 (Xorg) session at sign-in."
 )
 X_GONE: Final = "The display {display} that this user's programs name is not there any more."
 
@@ -33,7 +41,7 @@ def find_screen(
     *,
     sockets: Path = Path("/tmp/.X11-unix"),  # noqa: S108
 ) -> dict[str, str]:
-    """The environment that a program needs to see the screen.
+    """The environment that a program needs to see the screen, or on Wayland to ask for a picture of it.
 
     Args:
         own: the agent's own environment; it counts first.
@@ -43,18 +51,21 @@ def find_screen(
     Raises:
         NoScreen: with the reason.
     """
-    wayland, gone = False, ""
+    wayland, portal, gone = False, dict[str, str](), ""
     for environment in _each(own, others):
         display = environment.get("DISPLAY", "")
         if environment.get("XDG_SESSION_TYPE") == "wayland" or (environment.get("WAYLAND_DISPLAY") and not display):
             # An X display there (Xwayland) shows the X programs on black.
             wayland = True
+            portal = portal or _by_portal(environment)
         elif display and _is_there(display, sockets):
             return {name: environment[name] for name in NAMES if environment.get(name)}
         elif display:
             gone = display
+    if portal:
+        return portal
     if wayland:
-        raise NoScreen(WAYLAND)
+        raise NoScreen(NO_BUS)
     raise NoScreen(X_GONE.format(display=gone) if gone else NO_SCREEN)
 
 
@@ -87,6 +98,15 @@ def read_environment(text: bytes) -> dict[str, str]:
         if key in NAMES and value:
             found[key] = os.fsdecode(value)
     return found
+
+
+def _by_portal(environment: Mapping[str, str]) -> dict[str, str]:
+    """What is needed to ask a Wayland desktop (``portal``); empty where nothing says how."""
+    found = {name: environment[name] for name in NAMES if environment.get(name)}
+    folder = found.get("XDG_RUNTIME_DIR", "")
+    if "DBUS_SESSION_BUS_ADDRESS" not in found and folder and (Path(folder) / "bus").exists():
+        found["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={folder}/bus"
+    return {**found, "XDG_SESSION_TYPE": "wayland"} if "DBUS_SESSION_BUS_ADDRESS" in found else {}
 
 
 def _each(own: Mapping[str, str], others: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:

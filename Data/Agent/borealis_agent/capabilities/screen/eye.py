@@ -5,6 +5,7 @@ Loads mss and Pillow when they are first needed, and python-xlib for the list of
 
 import io
 import json
+import os
 import sys
 from typing import Any, BinaryIO, Final
 
@@ -21,11 +22,14 @@ class Eye:
 
     def __init__(self) -> None:
         self._mss: Any = None
+        self._by_portal = _is_wayland()
         self._before: bytes | None = None
 
     def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """What was asked for, or ``{"error": sentence}``. Never raises."""
         try:
+            if self._by_portal:
+                return _from_portal(request)
             match request["op"]:
                 case "list":
                     return self._list(), b""
@@ -103,6 +107,44 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> int:
         answers.write(framed(about, data))
         answers.flush()
     return 0
+
+
+def _is_wayland() -> bool:
+    if sys.platform != "linux":
+        return False
+    from borealis_agent.capabilities.screen.portal import is_wanted
+
+    return is_wanted(os.environ)
+
+
+if sys.platform == "linux":
+
+    def _from_portal(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The same answers of a Wayland desktop, as far as there are some."""
+        from borealis_agent.capabilities.screen import portal
+
+        try:
+            match request["op"]:
+                case "list":
+                    return {"monitors": [], "windows": [], "note": portal.NOT_LISTED}, b""
+                case "picture" if request["monitor"] > 1:
+                    return {"error": portal.ONE_PICTURE}, b""
+                case "picture":
+                    whole = portal.take_picture()
+                    area = _area({"left": 0, "top": 0, "width": whole.width, "height": whole.height}, request["region"])
+                    left, top, width, height = area["left"], area["top"], area["width"], area["height"]
+                    cut = whole.crop((left, top, left + width, top + height))
+                    about = {"x": left, "y": top, "width": width, "height": height}
+                    return about, _saved(cut, request["format"], request["quality"])
+        except portal.PortalError as error:
+            return {"error": str(error)}, b""
+        return {"error": portal.NOT_LIVE}, b""
+
+else:
+
+    def _from_portal(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """There is none here."""
+        return {"error": "There is no such desktop here."}, b""
 
 
 def _area(monitor: dict[str, int], region: dict[str, int] | None) -> dict[str, int]:

@@ -44,9 +44,17 @@ def test_no_screen_says_that_somebody_has_to_sign_in(sockets: Path) -> None:
         {"XDG_SESSION_TYPE": "wayland", "DISPLAY": ":1", "WAYLAND_DISPLAY": "wayland-0"},
     ],
 )
-def test_wayland_says_what_is_missing(environment: dict[str, str], sockets: Path) -> None:
-    with pytest.raises(NoScreen, match="portal"):
+def test_wayland_is_asked_by_its_session_bus_or_says_what_is_missing(
+    environment: dict[str, str], sockets: Path
+) -> None:
+    with pytest.raises(NoScreen, match="session bus"):
         find_screen({}, [environment], sockets=sockets)
+    bus = {"DBUS_SESSION_BUS_ADDRESS": "unix:path=/run/b"}
+    found = find_screen({}, [environment, {**environment, **bus}], sockets=sockets)
+    assert found == {**environment, **bus, "XDG_SESSION_TYPE": "wayland"}
+    (sockets / "bus").touch()
+    found = find_screen({}, [{**environment, "XDG_RUNTIME_DIR": str(sockets)}], sockets=sockets)
+    assert found["DBUS_SESSION_BUS_ADDRESS"] == f"unix:path={sockets}/bus"
 
 
 def test_only_what_matters_is_read_of_an_environment() -> None:

@@ -84,7 +84,7 @@ export function ScreenTab() {
   const reachable = asked.data?.reachable ?? false;
   const who = listed.data?.user || asked.data?.user || "";
   const isLive = view.state !== "off";
-  const monitors = listed.data
+  const monitors = listed.data?.monitors.length
     ? listed.data.monitors
         .filter((one) => one.number > 0 || listed.data.monitors.length > 2)
         .map((one) => ({
