@@ -109,15 +109,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> int:
     return 0
 
 
-def _is_wayland() -> bool:
-    if sys.platform != "linux":
-        return False
-    from borealis_agent.capabilities.screen.portal import is_wanted
-
-    return is_wanted(os.environ)
-
-
 if sys.platform == "linux":
+
+    def _is_wayland() -> bool:
+        from borealis_agent.capabilities.screen.portal import is_wanted
+
+        return is_wanted(os.environ)
 
     def _from_portal(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """The same answers of a Wayland desktop, as far as there are some."""
@@ -141,6 +138,9 @@ if sys.platform == "linux":
         return {"error": portal.NOT_LIVE}, b""
 
 else:
+
+    def _is_wayland() -> bool:
+        return False
 
     def _from_portal(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """There is none here."""
