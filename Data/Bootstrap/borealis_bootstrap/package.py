@@ -52,14 +52,8 @@ def put_package(engine: Runtime, build: str) -> None:
         OSError: disk full, read-only, no right.
     """
     description = engine.code / DESCRIPTION
-    try:
-        if (
-            json.loads(description.read_text(encoding="utf-8"))["build_id"] == build
-            and (engine.code / ARCHIVE).exists()
-        ):
-            return
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass
+    if _is_whole(description, build):
+        return
     archive = make_package(engine.checkout)
     # The archive first: a description never speaks of one that is not there. The Engine compares the two.
     write_atomic(engine.code / ARCHIVE, archive, mode=0o644)
@@ -70,6 +64,15 @@ def put_package(engine: Runtime, build: str) -> None:
         "size": len(archive),
     }
     write_atomic(description, json.dumps(told).encode(), mode=0o644)
+
+
+def _is_whole(description: Path, build: str) -> bool:
+    try:
+        told = json.loads(description.read_text(encoding="utf-8"))
+        content = description.with_name(ARCHIVE).read_bytes()
+        return bool(told["build_id"] == build and told["sha256"] == hashlib.sha256(content).hexdigest())
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
 
 
 def make_package(checkout: Path) -> bytes:

@@ -47,6 +47,9 @@ def test_the_description_says_what_lies_beside_it(tmp_path: Path) -> None:
     before = (engine.code / ARCHIVE).stat().st_mtime_ns
     put_package(engine, "0" * 16)
     assert (engine.code / ARCHIVE).stat().st_mtime_ns == before
+    (engine.code / ARCHIVE).write_bytes(b"torn")
+    put_package(engine, "0" * 16)
+    assert (engine.code / ARCHIVE).stat().st_size == told["size"]
 
 
 def test_a_checkout_without_the_agent_makes_none(tmp_path: Path) -> None:

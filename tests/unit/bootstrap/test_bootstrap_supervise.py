@@ -11,6 +11,7 @@ import pytest
 from tests.programs.programs import REPOSITORY, wait_for
 from tests.programs.toy import Disk, children_of, kill
 
+from borealis_base.trial import FILE, Build, Update, write_update
 from borealis_bootstrap.layout import Runtime
 from borealis_bootstrap.processes import identity_of, is_alive, read_identity
 from borealis_bootstrap.supervision import Started, Supervision, program_environ
@@ -105,6 +106,24 @@ def test_a_program_that_needs_a_person_is_not_hammered(watched: Watched) -> None
     time.sleep(0.3)
     assert watched.supervision.state().state == "attention"
     assert len(watched.supervision.state().exits) == 1
+
+
+def test_what_is_to_be_started_again_at_once_is_whatever_happened_before(watched: Watched) -> None:
+    count = 'n=$(cat "$0/n" 2>/dev/null || echo 0); echo $((n + 1)) >"$0/n"; '
+    watched.runtime.run.mkdir(parents=True)
+    slow = {"BOREALIS_BACKOFF_FIRST": "60000", "BOREALIS_BACKOFF_LONGEST": "60000"}
+    watched.start(
+        f'set -- ; {count} if [ "$n" -lt 3 ]; then exit 4; fi; exit 1'.replace("$0", str(watched.runtime.run)), **slow
+    )
+    watched.wait_exits(4)
+    assert [ended.status for ended in watched.supervision.state().exits] == [4, 4, 4, 1]
+
+
+def test_a_version_on_trial_that_wants_a_person_is_tried_again_soon(watched: Watched) -> None:
+    watched.runtime.run.mkdir(parents=True)
+    write_update(watched.runtime.run / FILE, Update("r", "trial", Build("o", "e"), Build("n", "e")))
+    watched.start("exit 3")
+    watched.wait_exits(3)
 
 
 def test_survives_kill_9_of_the_supervisor_and_still_stops_the_program(watched: Watched) -> None:

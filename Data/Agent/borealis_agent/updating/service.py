@@ -65,6 +65,7 @@ class Updating:
         self._folder = world.runtime / "Update"
         self._update: Update | None = None
         self._order: UpdateOrder | None = None
+        self._looked = False
         self._wake = asyncio.Event()
 
     # --- for intake
@@ -76,6 +77,8 @@ class Updating:
             Refused: with the code that the Engine is told.
         """
         world = self._world
+        if not self._looked:
+            raise Refused(RefusalCode.BUSY, "the agent has just started")
         judging.check_order(
             order, running=world.build, release=world.release, starter=world.starter, update=self._update
         )
@@ -105,6 +108,7 @@ class Updating:
             Restart: another version is to be started.
         """
         self._update = await asyncio.to_thread(self._found)
+        self._looked = True
         while True:
             try:
                 await self._step(self._update)
@@ -124,9 +128,11 @@ class Updating:
             await self._settle(update)
         elif update.state == "preparing" and self._order is not None:
             await self._prepare(update, self._order)
-        else:
-            # A trial that is not ours: no pointer was moved, and what starts us has passed it over.
+        elif update.state == "trial":
+            # Not ours: no pointer was moved, and what starts us has passed it over.
             self._keep(update.ended("rolled_back", "The version before was started instead."))
+        else:
+            self._update = judging.cut_off(update)
 
     def _found(self) -> Update | None:
         """What an earlier life left. Never raises."""
@@ -157,7 +163,7 @@ class Updating:
         except (AgentError, OSError) as error:
             log.error("update %s came to nothing: %s", update.request_id, error)
             self._runs.take_no_more(False)
-            self._keep(update.ended("failed", str(error)))
+            self._came_to_nothing(update, str(error))
             return
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -165,7 +171,7 @@ class Updating:
             self._keep(replace(update, state="trial", new=staged))
         except OSError as error:
             self._runs.take_no_more(False)
-            self._update = update.ended("failed", f"The trial could not be noted ({error}).")
+            self._came_to_nothing(update, f"The trial could not be noted ({error}).")
             return
         raise Restart(f"The agent ends to be started as build {staged.version}")
 
@@ -257,6 +263,12 @@ class Updating:
         except (AgentError, TimeoutError):
             return False
         return isinstance(answer, dict) and answer.get("status") == "ok"
+
+    def _came_to_nothing(self, update: Update, why: str) -> None:
+        """Told even where the disk takes no more; whoever starts next finds an update that was cut off."""
+        self._update = update.ended("failed", why)
+        with contextlib.suppress(OSError):
+            write_update(self._path, self._update)
 
     def _keep(self, update: Update) -> None:
         """Write first, then believe. Raises ``OSError``."""

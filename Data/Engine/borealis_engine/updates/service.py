@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -47,6 +48,7 @@ SILENT_SECONDS: Final = 4 * 3600.0
 """An update that was begun and of which nothing was heard for so long counts as failed."""
 QUEUED_SECONDS: Final = 30 * 24 * 3600.0
 MAX_LISTED: Final = 50
+MAX_TOLD: Final = 100
 
 _STATES: Final[Mapping[str, UpdateState]] = {
     UpdateStatus.STARTED: UpdateState.STARTED,
@@ -159,9 +161,10 @@ class UpdateService:
             created_at=now,
         )
         skipped, entries = [], []
+        on_the_way = {one.guid for each in self._running.values() for one in each.of(LIVE)}
         for target in targets:
             record = self._devices.get(principal, target.guid)
-            why = self._why_not(record, package)
+            why = "under_way" if record.guid in on_the_way else _why_not(record, package)
             if why:
                 skipped.append(Skipped(record.guid, record.hostname, why))
                 continue
@@ -378,13 +381,6 @@ class UpdateService:
                 return rollout, update
         return None
 
-    def _why_not(self, record: DeviceRecord, package: Package) -> str:
-        if record.status != "active":
-            return "not_active"
-        if any(one.guid == record.guid for rollout in self._running.values() for one in rollout.of(LIVE)):
-            return "under_way"
-        return "up_to_date" if record.agent_build_id == package.build_id else ""
-
     def _can_hear(self, guid: str) -> bool:
         standing = self._devices.auth_state(guid)
         gone = standing is None  # sent, and found to be gone: that ends its update
@@ -395,7 +391,8 @@ class UpdateService:
         return {record.guid: record for record in self._devices.find(principal, DeviceQuery())}
 
     def _publish(self, rollout: Rollout, updates: Iterable[Update]) -> None:
-        for one in updates:
+        # Of very many at once only some: whoever shows updates reads them anew at the first that they hear of.
+        for one in islice(updates, MAX_TOLD):
             standing = self._devices.auth_state(one.guid)
             data = {
                 "guid": one.guid,
@@ -433,6 +430,12 @@ def _entry(action: str, principal: Principal, rollout: Rollout, record: DeviceRe
         address=address,
         site_id=record.site_id,
     )
+
+
+def _why_not(record: DeviceRecord, package: Package) -> str:
+    if record.status != "active":
+        return "not_active"
+    return "up_to_date" if record.agent_build_id == package.build_id else ""
 
 
 def _nothing(skipped: list[Skipped]) -> str:

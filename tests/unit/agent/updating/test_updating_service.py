@@ -17,6 +17,7 @@ from borealis_agent.link import NotConnected
 from borealis_agent.updating import Restart, Updating, World
 from borealis_agent.updating.judging import well_roles, worse_roles
 from borealis_base.trial import Build, Update, read_update, write_update
+from borealis_wire.refusal import Refused
 from borealis_wire.updates import UpdateOrder
 
 OLD, NEW = "0" * 16, "1" * 16
@@ -266,3 +267,28 @@ def test_a_role_that_is_gone_counts_as_meant_and_one_that_cannot_be_read_does_no
     assert worse_roles(before, {"a": {"state": "degraded"}}) == {}
     broken = {"role_A.py": {"state": "rejected", "file": "role_A.py", "reason": "bad syntax"}}
     assert worse_roles(before, broken) == {"role_A.py": "bad syntax"}
+
+
+async def test_survives_a_disk_that_takes_nothing_and_tells_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with living(machine):
+        machine.updating.follow(ORDER)
+        monkeypatch.setattr("borealis_agent.updating.service.write_update", full)
+        await until(lambda: len(machine.heard) == 2)
+        assert machine.heard[1][0] == "error"
+        assert "No space left" in machine.heard[1][1]
+    assert machine.closed == [True, False], "work goes on"
+
+
+async def test_rejects_an_order_before_it_was_seen_what_an_earlier_life_left(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    with pytest.raises(Refused, match="busy"):
+        machine.updating.check(ORDER)
+    async with living(machine):
+        machine.updating.check(ORDER)
