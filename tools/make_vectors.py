@@ -19,6 +19,7 @@ from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, SCREEN_TYPE
 from borealis_wire.keys import SigningKey
 from borealis_wire.orders import CancelOrder, KeysStatement
 from borealis_wire.proof import proof_message, proof_v2_message
+from vector_macros import macros
 from vector_material import DEVICE, ENGINE, GUID, NEXT, NOW, RUN_ID, STRANGER, octets, order
 from vector_refusals import refusals
 from vector_screens import look, screens
@@ -189,6 +190,7 @@ FILES: Final = {
     "envelopes.json": envelopes,
     "orders.json": refusals,
     "screens.json": screens,
+    "macros.json": macros,
 }
 
 

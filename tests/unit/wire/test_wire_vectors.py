@@ -26,6 +26,7 @@ from borealis_wire.enrolment_token import parse_enrolment_token
 from borealis_wire.envelope import open_envelope
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.keys import SigningKey, VerifyKey
+from borealis_wire.macro import parse_macro
 from borealis_wire.refusal import Refused
 
 FOLDER = Path(make_vectors.FOLDER)
@@ -37,6 +38,7 @@ def load(name: str) -> dict[str, Any]:
 
 
 KEYS, TOKENS, PROOFS = load("keys.json"), load("enrolment_tokens.json"), load("proofs.json")
+MACROS = load("macros.json")
 ENVELOPES, ORDERS, SCREENS = load("envelopes.json"), load("orders.json"), load("screens.json")
 
 
@@ -251,3 +253,17 @@ def test_orders_to_look_are_named_once_and_earn_every_code_that_they_can() -> No
     of_jobs_alone |= {RefusalCode.REPLAYED, RefusalCode.TOO_LARGE}
     codes = {case["code"] for case in SCREENS["refused"]}
     assert codes == {case["code"] for case in ORDERS["refused"]} - of_jobs_alone
+
+
+@pytest.mark.parametrize("vector", named(MACROS["refused"]))
+def test_rejects_each_order_about_a_macro_that_is_none(vector: dict[str, str]) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_macro(vector["script"].encode())
+    assert caught.value.code is RefusalCode.MALFORMED
+
+
+def test_the_scripts_of_macros_read_as_their_settings() -> None:
+    for vector in MACROS["settings"]:
+        order = json.loads(vector["script"])
+        assert (order["action"], order["settings"]) == ("start", vector["settings"])
+        assert {name: vector["settings"][name] for name in vector["given"]} == vector["given"]

@@ -146,7 +146,7 @@ async def test_rejects_results_of_another_form(world: World, body: Any) -> None:
 
 async def test_rejects_oversized_events(world: World) -> None:
     client = await world.device()
-    for event in ("connect_agent", "request_config", "quick_job_output", "collector_status"):
+    for event in ("connect_agent", "request_config", "quick_job_output", "collector_status", "macro_status"):
         assert (await client.call(event, {"x": "y" * 300_000}, timeout=5))["error"] == "too_large"
     assert (await client.call("vpn_shell_output", {}, timeout=5))["error"] == "unknown_event"
 
