@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import pytest
 from tests.journeys.test_journey_screenshot import has_ended, machine
 from tests.journeys.test_journey_signed_in_user import Machine, User, ground, user
 from tests.programs.desktop import SERVER, Desktop
-from tests.programs.programs import wait_for, wait_run
+from tests.programs.programs import DATA, base_environment, wait_for, wait_run
 
 __all__ = ["ground", "machine", "user"]
 
@@ -97,6 +98,16 @@ class Scene:
     def stop(self, run_id: str) -> dict[str, Any]:
         assert self.client.post(f"/api/runs/{run_id}/cancel").status_code == 200
         return wait_run(self.client, run_id)
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """``borealis macro …`` as the Engine's owner."""
+        environment = {
+            **base_environment(),
+            "BOREALIS_ROOT": str(self.machine.engine.root),
+            "PYTHONPATH": os.pathsep.join(str(DATA / part) for part in ("Shared", "Engine/cli")),
+        }
+        command = [sys.executable, "-m", "borealis_cli", "macro", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     def hands(self) -> list[psutil.Process]:
         """What types now."""
@@ -198,7 +209,8 @@ def test_a_trigger_sets_it_off(scene: Scene) -> None:
         macro_type="keypress", key="Ctrl+Shift+t", operation_mode="Trigger-Once", window_title="Triggered"
     )
     scene.running(run_id)
-    assert scene.change(run_id, trigger=1)["status"] == "Success"
+    told = scene.command("trigger", run_id)
+    assert (told.returncode, told.stderr) == (0, "")
     wait_for("the key", lambda: ord("T") in window.keys)
     assert [one["state"] for one in window.said if one.get("key") == ord("T")] == [5]
     assert scene.change(run_id, trigger=1)["status"] == "Success"
@@ -228,8 +240,9 @@ def test_rejects_another_window_as_its_own(scene: Scene) -> None:
     assert (run["status"], run["exit_code"]) == ("Failed", 1)
     assert "does not have the focus any more" in run["reason"]
     assert other.text == ""
-    missing = wait_run(scene.client, scene.start(macro_type="text", text="x", window_title="no such"))
-    assert missing["reason"] == "There is no window with 'no such' in its title."
+    missing = scene.command("start", scene.guid, "--text", "x", "--window", "no such", "--wait")
+    assert missing.returncode == 1
+    assert "There is no window with 'no such' in its title." in missing.stderr
     assert other.text == ""
 
 

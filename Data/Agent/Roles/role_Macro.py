@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from borealis_agent.role_api import BaseRole, JobOutcome, OutputSink, RoleContext, VerifiedJob
 from borealis_base.clock import SystemClock
 from borealis_wire.events import DeviceEvent, RefusalCode, RunStatus, ScriptType
-from borealis_wire.macro import MacroChange, MacroStart, parse_macro
+from borealis_wire.macro import DEFAULT_MACRO_SECONDS, MacroChange, MacroStart, parse_macro
 from borealis_wire.refusal import Refused
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ ROLE_CONTEXTS = ["interactive"]
 
 MAX_MACROS = 4
 """At once. A change is a run too, and must find room."""
+MAX_LINES = 5000
+"""Of its result; only operators who change it thousands of times bring more."""
 
 
 class Role(BaseRole):
@@ -55,13 +57,15 @@ class Role(BaseRole):
         from borealis_agent.capabilities.macro.errors import CannotType
         from borealis_agent.capabilities.macro.running import RunningMacro
 
-        run_id, seconds, started = job.order.run_id, job.order.timeout_seconds, time.time()
+        run_id, started = job.order.run_id, time.time()
+        seconds = job.order.timeout_seconds or DEFAULT_MACRO_SECONDS
         lines: list[str] = []
         hand = HandProcess()
 
         async def say(line: str) -> None:
-            lines.append(f"{line}\n")
-            await output("stdout", lines[-1])
+            if len(lines) < MAX_LINES:
+                lines.append(f"{line}\n")
+            await output("stdout", f"{line}\n")
             await self._tell(run_id, line, success=True)
 
         macro = RunningMacro(
@@ -71,7 +75,7 @@ class Role(BaseRole):
         self.ctx.log(f"macro {run_id} begins: {order.settings.macro_type}, {order.settings.operation_mode}")
         status, code, reason = RunStatus.SUCCESS, 0, ""
         try:
-            async with asyncio.timeout(seconds or None):
+            async with asyncio.timeout(seconds):
                 await macro.run()
         except CannotType as error:
             status, code, reason = RunStatus.FAILED, 1, str(error)

@@ -12,7 +12,7 @@ START, CHANGE = "POST /api/macros", "POST /api/runs/r1/macro"
 
 
 def engine(cli: CliWorld, **members: Any) -> CliWorld:
-    one = run(stdout="pressed x\n", script_type="macro", **members)
+    one = run(**{"stdout": "pressed x\n", "script_type": "macro", **members})
     page = {"chunks": [{"seq": 0, "stream": "stdout", "data": one["stdout"]}], "status": "Success", "done": True}
     cli.rest.routes |= {
         "GET /api/devices": (200, {"devices": [{"hostname": "lab", "guid": GUID}]}),
@@ -115,3 +115,9 @@ def test_rejects_text_that_is_too_long_or_no_text(cli: CliWorld, tmp_path: Path)
         file = tmp_path / "file"
         file.write_bytes(content)
         assert engine(cli)("macro", "start", "lab", "--text-file", str(file)).status == 2
+
+
+def test_rejects_to_stop_what_is_no_macro(cli: CliWorld) -> None:
+    printed = engine(cli, script_type="bash")("macro", "stop", "r1")
+    assert (printed.status, "no macro" in printed.err) == (2, True)
+    assert not any(asked.path.endswith("/cancel") for asked in cli.rest.asked)

@@ -13,7 +13,7 @@ from borealis_cli.lookups import find_device
 from borealis_cli.options import DeviceName, Json, engine, print_json, surroundings
 from borealis_cli.surroundings import Surroundings
 from borealis_cli.text import clean, parse_duration
-from borealis_wire.events import RunStatus
+from borealis_wire.events import RunStatus, ScriptType
 from borealis_wire.macro import MAX_TEXT, MacroType, OperationMode
 
 macro: Final = typer.Typer(
@@ -123,6 +123,8 @@ def stop(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """End a macro, and wait until it has ended."""
     around = surroundings(ctx)
     with engine(ctx) as client:
+        if client.get(f"/api/runs/{segment(run_id)}")["script_type"] != ScriptType.MACRO.value:
+            raise CliError("That run is no macro. End any other by: borealis cancel RUN_ID", USAGE)
         client.post(f"/api/runs/{segment(run_id)}/cancel")
         run = wait_for_run(client, run_id)
     if as_json:

@@ -28,6 +28,8 @@ FOCUS_SECONDS: Final = 1.0
 HELD_SECONDS: Final = 2.0
 """How long somebody may hold Ctrl, Alt or the like down before typing is given up."""
 MAX_DEPTH: Final = 32
+MAX_WINDOW: Final = 2**29 - 1
+"""An X11 resource has 29 bits."""
 _STEP: Final = 0.02
 _GONE: Final = "The window is not there any more."
 _LOST: Final = "The window it types into does not have the focus any more; nothing was typed into another one."
@@ -65,6 +67,8 @@ class XHand:
         if not handle and not title:
             self._target = None
         elif take or self._target is None:
+            if handle > MAX_WINDOW:
+                raise CannotType(_GONE)
             self._target = self._screen.create_resource_object("window", handle or only(title, list_windows()))
             self._take_focus()
 

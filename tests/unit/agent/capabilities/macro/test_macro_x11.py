@@ -1,7 +1,9 @@
 """The hand on a real X server, with real windows that say what reaches them."""
 
+import asyncio
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -9,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.programs.desktop import SERVER, Desktop
 from tests.programs.programs import wait_for
 
-from borealis_agent.capabilities.macro.hand import Typist
+from borealis_agent.capabilities.macro.child import HandProcess
+from borealis_agent.capabilities.macro.hand import LEAVE_SECONDS, Typist
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,6 +26,11 @@ pytestmark = [
 PROGRAM = Path(__file__).parents[4] / "programs" / "typed.py"
 LOST, GRABBED, HELD = "does not have the focus", "Another program has the keyboard", "holds Ctrl"
 CAPS_LOCK, SHIFT_L, CTRL_L = 0xFFE5, 0xFFE1, 0xFFE3
+
+
+def hands() -> list[int]:
+    """The processes of ours that type."""
+    return [one.pid for one in psutil.Process().children() if "macro.hand" in " ".join(one.cmdline())]
 
 
 class Window:
@@ -229,3 +238,30 @@ def test_it_stops_between_two_keys(
     assert time.monotonic() - began < 2
     assert complaints == ["It was stopped."]
     assert 10 < len(alpha.heard()) < 4000
+
+
+async def test_survives_a_screen_that_stands_still_and_leaves_no_process(tmp_path: Path) -> None:
+    with Desktop(tmp_path, lambda *words: list(words), owner=(os.getuid(), os.getgid())) as still:
+        hand = HandProcess(screen=lambda: {**still.environment, "PATH": os.environ["PATH"]})
+        window = Window(still, "Frozen")
+        os.kill(still.server_pid, signal.SIGSTOP)
+        try:
+            asking = asyncio.ensure_future(hand.ask({"handle": 0, "title": "Frozen", "take": True, "text": "abc"}))
+            async with asyncio.timeout(10):
+                while not hands():
+                    await asyncio.sleep(0.01)
+            asking.cancel()
+            await asyncio.wait([asking], timeout=LEAVE_SECONDS + 5)
+            assert asking.cancelled()
+            assert not hands()
+        finally:
+            os.kill(still.server_pid, signal.SIGCONT)
+        assert window.heard() == ""
+
+
+def test_rejects_numbers_that_are_no_window(desktop: Desktop, stop: threading.Event) -> None:
+    typist = Typist(stop.is_set)
+    for number in (1, 2**29 - 1, 2**29, 2**53 - 1):
+        answer = typist.answer({"handle": number, "title": "", "take": True, "text": "abc"})
+        assert answer == {"error": "The window is not there any more."}, number
+    typist.close()
