@@ -109,8 +109,9 @@ def test_python_runs_in_the_agents_interpreter(client: httpx.Client) -> None:
     assert (run["status"], run["stdout"]) == ("Success", "win32 \u00fc\u20ac\U0001f40d\r\n"), run
 
 
-def test_a_missing_interpreter_is_said(client: httpx.Client) -> None:
-    (run,) = run_script(client, "echo hi", script_type="bash")
+@pytest.mark.parametrize("script_type", ["bash", "powershell"])  # wine's powershell.exe is a stand-in
+def test_a_missing_interpreter_is_said(client: httpx.Client, script_type: str) -> None:
+    (run,) = run_script(client, "echo hi", script_type=script_type)
     assert (run["status"], run["reason"]) == ("Refused", "interpreter_missing")
 
 

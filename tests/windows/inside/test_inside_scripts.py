@@ -202,6 +202,7 @@ async def test_powershell_gets_its_script_as_a_file_with_a_mark(make: MakeExecut
     recorder = tmp_path / "recorder.py"
     recorder.write_text(
         "import pathlib, sys\n"
+        "if sys.argv[-2] == '-Command': sys.exit(print(5))\n"
         "data = pathlib.Path(sys.argv[-1]).read_bytes()\n"
         "print(sys.argv[1:-1], pathlib.Path(sys.argv[-1]).suffix, data)\n"
     )
@@ -210,3 +211,19 @@ async def test_powershell_gets_its_script_as_a_file_with_a_mark(make: MakeExecut
     outcome = await run(executor, "Write-Output '\u00fc'", script_type=ScriptType.POWERSHELL)
     said = ["-NoProfile", "-File"], ".ps1", b"\xef\xbb\xbfWrite-Output '\xc3\xbc'"
     assert outcome.stdout.strip() == f"{said[0]} {said[1]} {said[2]}"
+
+
+async def test_rejects_a_powershell_that_runs_nothing_and_says_that_all_went_well(make: MakeExecutor) -> None:
+    """As wine's own does, by the name that Windows looks for."""
+    assert find_interpreter(ScriptType.POWERSHELL, None) is not None
+    with pytest.raises(Refused) as raised:
+        await run(make(), "Write-Output hi", script_type=ScriptType.POWERSHELL)
+    assert raised.value.code == "interpreter_missing"
+    assert "no working PowerShell" in str(raised.value)
+
+
+async def test_rejects_a_powershell_that_is_no_program(make: MakeExecutor, tmp_path: Path) -> None:
+    (tmp_path / "pwsh.exe").write_bytes(b"")
+    executor = make(interpreters=Interpreters(str(tmp_path)))
+    with pytest.raises(Refused, match="no working PowerShell"):
+        await run(executor, "Write-Output hi", script_type=ScriptType.POWERSHELL)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from borealis_agent.execution.capture import FLOOD_PAUSE_SECONDS, LiveOutput, Spill, StreamCapture
 from borealis_agent.execution.interpreters import PLAYBOOK_SUFFIX, SUFFIXES, Interpreters, base_environment, own_account
+from borealis_agent.execution.powershell import PowerShells
 from borealis_agent.execution.process import OutputPipe, RunningScript, Starter, StartOrder
 from borealis_agent.execution.workspace import PREFIXES, Workspace, make_workspace, prepare_temp
 from borealis_agent.platform.machine import is_privileged
@@ -67,6 +68,7 @@ class Executor:
             privileged=privileged and sys.platform != "win32",
             account=own_account(),
         )
+        self._powershells = PowerShells(self._environment)
 
     def prepare(self) -> None:
         """Empty the temporary folder of what an earlier life left.
@@ -114,6 +116,8 @@ class Executor:
         order = job.order
         if command is None:
             command = self._command_for(order.script_type)
+            if sys.platform == "win32" and order.script_type is ScriptType.POWERSHELL:
+                await self._ask_powershell(command)
         suffix = SUFFIXES.get(order.script_type, PLAYBOOK_SUFFIX)
         workspace = make_workspace(self._temp, self._prefix, job.script, suffix, (*job.files, *files))
         try:
@@ -140,6 +144,13 @@ class Executor:
         if command is None:
             raise Refused(RefusalCode.INTERPRETER_MISSING, f"there is no interpreter for {script_type} here")
         return command
+
+    async def _ask_powershell(self, command: Sequence[str]) -> None:
+        if not await self._powershells.answers(command):
+            raise Refused(
+                RefusalCode.INTERPRETER_MISSING,
+                f"{command[0]} does not tell its version: it is no working PowerShell",
+            )
 
     def _environment_of(self, job: VerifiedJob, workspace: Workspace) -> dict[str, str]:
         order = job.order
