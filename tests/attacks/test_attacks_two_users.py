@@ -230,33 +230,6 @@ def test_rejects_a_look_at_the_others_files_processes_and_tokens(house: House, o
     assert wait_run(owner, run_id)["stdout"] == "whole\n"
 
 
-def test_survives_one_user_who_floods_systems_socket(house: House, owner: httpx.Client) -> None:
-    code = (
-        "import socket, sys, time\n"
-        "lines, until = [], time.monotonic() + 4\n"
-        "print('begun', flush=True)\n"
-        "while time.monotonic() < until:\n"
-        "    line = socket.socket(socket.AF_UNIX); line.settimeout(1); lines = [*lines[-200:], line]\n"
-        '    try: line.connect(sys.argv[1]); line.sendall(b\'{"op":"token","renew":true}\\n\' * 50)\n'
-        "    except OSError: pass\n"
-    )
-    python, packages = house.ada.user.python
-    command = house.ada.user.command(python, "-c", code, str(house.broker))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": packages}) as flood:
-        assert flood.stdout is not None
-        assert flood.stdout.readline() == b"begun\n"
-        for _ in range(3):
-            (answer,) = house.ask(house.bob.user, {"op": "token"})
-            assert (answer["status"], answer["user"]) == ("ok", house.bob.user.name)
-        name = house.bob.user.name
-        (run,) = run_script(owner, "id -un", context="interactive", run_as_user=name)
-        (system,) = run_script(owner, "id -un")
-        assert (run["stdout"].strip(), system["stdout"].strip()) == (name, "root")
-        assert flood.wait(30) == 0
-    assert house.system.running()
-    assert house.system.log_text().count("has too many connections") <= 2, "the log is no flood"
-
-
 def test_survives_kill_of_one_users_agent_in_the_middle_of_a_script(house: House, owner: httpx.Client) -> None:
     marker = f"marker-{house.bob.pid}"
     run_id = house.launch(owner, f"exec -a {marker} sleep 300", house.bob.user)
@@ -282,3 +255,30 @@ def test_rejects_a_name_that_nobody_can_have_and_one_for_system(house: House, ow
     ):
         answer = owner.post("/api/scripts/quick_run", json={**body, **more})
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_user"), answer.text
+
+
+def test_survives_one_user_who_floods_systems_socket(house: House, owner: httpx.Client) -> None:
+    code = (
+        "import socket, sys, time\n"
+        "lines, until = [], time.monotonic() + 4\n"
+        "print('begun', flush=True)\n"
+        "while time.monotonic() < until:\n"
+        "    line = socket.socket(socket.AF_UNIX); line.settimeout(1); lines = [*lines[-200:], line]\n"
+        '    try: line.connect(sys.argv[1]); line.sendall(b\'{"op":"token","renew":true}\\n\' * 50)\n'
+        "    except OSError: pass\n"
+    )
+    python, packages = house.ada.user.python
+    command = house.ada.user.command(python, "-c", code, str(house.broker))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": packages}) as flood:
+        assert flood.stdout is not None
+        assert flood.stdout.readline() == b"begun\n"
+        for _ in range(3):
+            (answer,) = house.ask(house.bob.user, {"op": "token"})
+            assert (answer["status"], answer["user"]) == ("ok", house.bob.user.name)
+        name = house.bob.user.name
+        (run,) = run_script(owner, "id -un", context="interactive", run_as_user=name)
+        (system,) = run_script(owner, "id -un")
+        assert (run["stdout"].strip(), system["stdout"].strip()) == (name, "root")
+        assert flood.wait(30) == 0
+    assert house.system.running()
+    assert house.system.log_text().count("has too many connections") <= 2, "the log is no flood"

@@ -13,6 +13,10 @@ const CONTEXT_WORDS: Record<string, string> = { system: "SYSTEM", interactive: "
 /** Upstream's words for what is not known; agents send them. */
 const NOBODY = "No Users Logged In";
 
+function signedIn(one: { user: string; active: boolean }): string {
+  return `${one.user || "somebody"}${one.active ? " (at the machine's screen)" : ""}`;
+}
+
 function known(value: string): string {
   return value.startsWith("<Unable") ? "" : value;
 }
@@ -46,6 +50,7 @@ export function SummaryTab() {
         <Facts
           facts={[
             ["Last user", device.last_user === NOBODY ? "nobody is signed in" : device.last_user],
+            ["Signed in with an agent", device.presence.users.map(signedIn).join(", ")],
             ["Up for", device.uptime > 0 ? duration(device.uptime) : ""],
             ["Last restart", device.last_reboot ? `${device.last_reboot} UTC` : ""],
             ["CPU in use", device.cpu_percent === null ? "" : `${Math.round(device.cpu_percent)} %`],

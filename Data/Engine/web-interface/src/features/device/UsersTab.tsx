@@ -1,6 +1,7 @@
 import { Stack } from "@mantine/core";
 import { Section } from "@/ui/Page";
 import { SimpleTable } from "@/ui/SimpleTable";
+import { TimeAgo } from "@/ui/TimeAgo";
 import { part, parts, plain, text, words, type Part } from "./inventory";
 import { NoInventory } from "./NoInventory";
 import { useThisDevice } from "./useThisDevice";
@@ -23,9 +24,22 @@ export function UsersTab() {
   const users = part(device.details, "users");
   const accounts = parts(users, "accounts");
   const sessions = [...parts(users, "sessions"), ...parts(users, "signed_in")];
-  if (accounts.length === 0 && sessions.length === 0) return <NoInventory what="users" />;
+  const agents = device.presence.users;
+  if (accounts.length === 0 && sessions.length === 0 && agents.length === 0) return <NoInventory what="users" />;
   return (
     <Stack gap="xl">
+      {agents.length > 0 ? (
+        <Section title="Reached now">
+          <SimpleTable
+            label="Signed-in users with an agent"
+            head={["User", "Agent since", ""]}
+            rows={agents.map((one) => ({
+              key: one.user,
+              cells: [one.user || "not named", <TimeAgo key="since" at={one.since} />, one.active ? "at the machine's screen" : ""],
+            }))}
+          />
+        </Section>
+      ) : null}
       {sessions.length > 0 ? (
         <Section title="Signed in">
           <SimpleTable

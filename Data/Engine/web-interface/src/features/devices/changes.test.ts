@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { applyChanges, put } from "./changes";
 import { sample } from "./samples.test-data";
 
-const presence = { online: true, contexts: ["system"], last_seen: 5, since: { system: 5 } };
+const presence = { online: true, contexts: ["system"], last_seen: 5, since: { system: 5 }, users: [] };
 const fleet = [sample({ guid: "1", hostname: "a", site_id: 1, site_name: "Bremen" }), sample({ guid: "2", hostname: "b" })];
 
 describe("changes", () => {

@@ -4,7 +4,7 @@ import { findDevices } from "./find";
 import { sample } from "./samples.test-data";
 import { deviceState, isConnected } from "./state";
 
-const online = { online: true, contexts: ["system"], last_seen: 990, since: {} };
+const online = { online: true, contexts: ["system"], last_seen: 990, since: {}, users: [] };
 const fleet = [
   sample({ guid: "1", hostname: "Web-1", presence: online, site_id: 3, site_name: "Bremen", last_user: "ada" }),
   sample({ guid: "2", hostname: "web-2", last_seen: 100, operating_system: "Debian 12" }),

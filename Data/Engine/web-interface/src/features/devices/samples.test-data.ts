@@ -29,7 +29,7 @@ export function sample(given: Partial<Device> = {}): Device {
     last_user: "",
     memory_percent: null,
     operating_system: "",
-    presence: { online: false, contexts: [], last_seen: 0, since: {} },
+    presence: { online: false, contexts: [], last_seen: 0, since: {}, users: [] },
     reported_hostname: "",
     roles: {},
     site_description: null,

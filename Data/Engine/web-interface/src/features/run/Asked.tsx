@@ -13,7 +13,7 @@ import { optionsInWords } from "./playbook";
 import { useJobContent, type Job } from "./queries";
 
 /** What a job was: its script, and what that got. */
-export function Asked({ job }: { job: Job }) {
+export function Asked({ job, user }: { job: Job; user: string }) {
   const may = useMay("runs.start");
   const asked = useJobContent(job.job_id);
   const content = asked.data;
@@ -23,7 +23,7 @@ export function Asked({ job }: { job: Job }) {
         facts={[
           ["Script", job.script_name],
           ["Type", job.script_type],
-          ["Runs as", job.context === "system" ? "system" : "the signed-in user"],
+          ["Runs as", job.context === "system" ? "system" : user || "any signed-in user"],
           ["Started by", job.created_by],
           ["When", <TimeAgo key="when" at={job.created_at} />],
           ["Ended after", job.timeout_seconds ? duration(job.timeout_seconds) : "no limit"],

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Kbd, Paper, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Autocomplete, Button, Group, Kbd, Paper, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
 import { IconFileCode, IconPencil, IconPlayerPlay } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
@@ -23,7 +23,7 @@ import { EnvironmentEditor } from "./EnvironmentEditor";
 import { ANSIBLE } from "./playbook";
 import { PlaybookOptions } from "./PlaybookOptions";
 import { isLost, TargetPicker } from "./TargetPicker";
-import { chosenOf, searchOf, sourceOf, targetsOf, type Chosen } from "./targets";
+import { chosenOf, searchOf, signedInOf, sourceOf, targetsOf, type Chosen } from "./targets";
 import classes from "./RunPage.module.css";
 
 const route = getRouteApi("/shell/run");
@@ -64,6 +64,7 @@ export function Composer({ first, stored: given, keep = false }: Props) {
   const chosen = useMemo(() => chosenOf(search), [search]);
   const targets = useMemo(() => targetsOf(devices.data ?? NO_DEVICES, chosen), [devices.data, chosen]);
   const guids = targets.devices.map((device) => device.guid);
+  const here = useMemo(() => signedInOf(targets.devices), [targets]);
   const problem = problemOf(draft, guids.length, stored !== null);
 
   useEffect(() => {
@@ -138,8 +139,22 @@ export function Composer({ first, stored: given, keep = false }: Props) {
                 <Text size="xs" c="dimmed" mt={4}>
                   {draft.context === "system"
                     ? "With all rights on the device."
-                    : "With the rights of whoever is signed in there; it waits until somebody is."}
+                    : draft.user.trim()
+                      ? "With this user's rights, in this user's session; it waits while this user is away."
+                      : "With the rights of whoever is signed in there; it waits until somebody is."}
                 </Text>
+                {draft.context === "interactive" ? (
+                  <Autocomplete
+                    mt="sm"
+                    label="Which user"
+                    description={here.length > 0 ? `Signed in there now: ${here.join(", ")}` : "Nobody is signed in there with an agent now."}
+                    placeholder="Any; who sits at the machine comes first"
+                    maxLength={256}
+                    data={here}
+                    value={draft.user}
+                    onChange={(user) => change({ user })}
+                  />
+                ) : null}
               </div>
               <Group grow align="flex-start">
                 <Select
@@ -172,7 +187,7 @@ export function Composer({ first, stored: given, keep = false }: Props) {
       >
         <Text size="sm">
           <strong>{stored?.name ?? (draft.name.trim() || `A ${draft.type} script`)}</strong>,{" "}
-          {draft.context === "system" || draft.type === ANSIBLE ? "as system" : "as the signed-in user"}.
+          {draft.context === "system" || draft.type === ANSIBLE ? "as system" : draft.user.trim() ? `as ${draft.user.trim()}` : "as the signed-in user"}.
           {draft.type === ANSIBLE && draft.playbook.check ? " Check only: nothing is changed." : ""} It starts at once where the device is online.
         </Text>
         <Paper withBorder mt="sm" p="xs" mah={220} style={{ overflow: "auto" }} tabIndex={0} role="region" aria-label="Devices">

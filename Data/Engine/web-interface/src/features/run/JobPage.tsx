@@ -235,7 +235,7 @@ function JobView({ job, runs, error }: { job: Job; runs: readonly Run[]; error: 
         </Text>
       </Confirm>
       <Drawer opened={reading} onClose={() => read(false)} position="right" size="xl" title="What was asked" closeButtonProps={{ "aria-label": "Close" }}>
-        <Asked job={job} />
+        <Asked job={job} user={runs[0]?.run_as_user ?? ""} />
       </Drawer>
     </>
   );

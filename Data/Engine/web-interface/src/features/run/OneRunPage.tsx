@@ -20,7 +20,7 @@ import { OutputView } from "./OutputView";
 import { hasRecap, Recap } from "./Recap";
 import { cancelRun, runKey, useRun, type Run } from "./queries";
 import { Lasted } from "./RunRows";
-import { hasOwnDoor, isOfJob, isUnderWay, whyOf } from "./states";
+import { asWhom, hasOwnDoor, isOfJob, isUnderWay, whyOf } from "./states";
 import { useOutput } from "./useOutput";
 
 const route = getRouteApi("/shell/runs/$runId");
@@ -109,7 +109,7 @@ function RunView({ run, error }: { run: Run; error: unknown }) {
           <TextLink to="/devices/$guid" params={{ guid: run.guid }} size="sm" underline="always">
             {run.device}
           </TextLink>{" "}
-          · {run.script_type} · {run.context === "system" ? "as system" : "as the signed-in user"} · by {run.created_by} ·{" "}
+          · {run.script_type} · {asWhom(run)} · by {run.created_by} ·{" "}
           <TextLink to="/jobs/$jobId" params={{ jobId: run.job_id }} size="sm" underline="always">
             the whole job
           </TextLink>

@@ -101,7 +101,7 @@ function FromJob({ job: id }: { job: string }) {
   if (!job.data || !content.data || (library !== undefined && version.isPending && version.fetchStatus !== "idle")) {
     return <Waiting error={job.error ?? content.error} retry={() => void Promise.all([job.refetch(), content.refetch()])} />;
   }
-  const draft = draftOfJob(job.data.job, content.data);
+  const draft = draftOfJob(job.data.job, content.data, job.data.runs[0]?.run_as_user ?? "");
   if (library === undefined || !version.data) return <Composer first={draft} stored={null} />;
   const { data } = version;
   const declared = readVariables((data.payload as Document).variables);

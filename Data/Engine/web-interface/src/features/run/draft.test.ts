@@ -30,3 +30,14 @@ describe("a draft", () => {
     expect("files" in request).toBe(false);
   });
 });
+
+describe("the signed-in user of a run", () => {
+  const given = { ...EMPTY, script: "id", user: " ada " };
+
+  it("is named for a run in a user's name alone", () => {
+    expect(requestOf({ ...given, context: "interactive" }, ["G"], null).run_as_user).toBe("ada");
+    expect(requestOf({ ...given, context: "system" }, ["G"], null)).not.toHaveProperty("run_as_user");
+    expect(requestOf({ ...given, context: "interactive", type: "ansible" }, ["G"], null)).not.toHaveProperty("run_as_user");
+    expect(requestOf({ ...given, context: "interactive", user: " " }, ["G"], null)).not.toHaveProperty("run_as_user");
+  });
+});

@@ -9,6 +9,8 @@ export interface Draft {
   type: string;
   script: string;
   context: "system" | "interactive";
+  /** Which signed-in user; empty for any. */
+  user: string;
   variables: Variable[];
   environment: Entry[];
   files: FilePart[];
@@ -23,6 +25,7 @@ export const EMPTY: Draft = {
   type: "bash",
   script: "",
   context: "system",
+  user: "",
   variables: [],
   environment: [],
   files: [],
@@ -47,13 +50,14 @@ export const EXPIRIES: readonly { value: string; label: string }[] = [
   { value: "2592000", label: "30 days" },
 ];
 
-/** A job as a draft, to be changed and run again. */
-export function draftOfJob(job: Job, content: JobContent): Draft {
+/** A job as a draft, to be changed and run again. `user`: whom its runs named. */
+export function draftOfJob(job: Job, content: JobContent, user: string): Draft {
   return {
     name: job.script_name,
     type: job.script_type,
     script: content.script,
     context: job.context === "interactive" ? "interactive" : "system",
+    user,
     variables: readVariables(content.variables),
     environment: readEntries(content.environment),
     files: readFiles(content.files),
@@ -89,6 +93,7 @@ export function requestOf(
   const base = {
     guids: [...guids],
     context: draft.type === ANSIBLE ? "system" : draft.context,
+    ...(draft.type !== ANSIBLE && draft.context === "interactive" && draft.user.trim() ? { run_as_user: draft.user.trim() } : {}),
     ...(draft.type === ANSIBLE ? playbookRequest(draft.playbook) : {}),
     environment: Object.fromEntries(draft.environment.map((entry) => [entry.name, entry.value])),
     timeout_seconds: draft.timeout,

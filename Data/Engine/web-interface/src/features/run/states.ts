@@ -91,3 +91,10 @@ export function lastWords(run: Pick<Run, "stderr" | "stdout">): string {
   }
   return "";
 }
+
+/** In whose name a run is or was. */
+export function asWhom(run: { context: string; run_as_user: string; ran_as_user: string }): string {
+  if (run.context === "system") return "as system";
+  const user = run.ran_as_user || run.run_as_user;
+  return user ? `as ${user}` : "as the signed-in user";
+}

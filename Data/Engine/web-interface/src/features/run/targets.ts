@@ -55,3 +55,9 @@ export function targetsOf(devices: readonly Device[], chosen: Chosen): Targets {
   found.sort((a, b) => collator.compare(a.hostname, b.hostname));
   return { devices: found, barred, unknown: [...named].filter((guid) => !known.has(guid)) };
 }
+
+/** Who is signed in with an agent on any of these devices, by name. */
+export function signedInOf(devices: readonly Device[]): string[] {
+  const names = new Set(devices.flatMap((device) => device.presence.users.map((one) => one.user)).filter((name) => name !== ""));
+  return [...names].sort(collator.compare);
+}

@@ -48,6 +48,7 @@ export function ScreenTab() {
   const asked = useScreen(guid, may && device !== undefined);
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<HTMLDivElement>(null);
+  const [user, setUser] = useState("");
   const [monitor, setMonitor] = useState("1");
   const [rate, setRate] = useState("10");
   const [quality, setQuality] = useState("60");
@@ -61,9 +62,9 @@ export function ScreenTab() {
     setSize((was) => (was?.[0] === width && was[1] === height ? was : [width, height]));
   }, []);
   const view = useLiveView(guid, canvas, shown);
-  const listed = useMutation({ mutationFn: () => listScreen(guid) });
+  const listed = useMutation({ mutationFn: () => listScreen(guid, user) });
   const picture = useMutation({
-    mutationFn: () => takePicture(guid, Number(monitor), format),
+    mutationFn: () => takePicture(guid, user, Number(monitor), format),
     onSuccess: async (blob) => {
       const bitmap = await createImageBitmap(blob);
       if (canvas.current) {
@@ -82,7 +83,8 @@ export function ScreenTab() {
     return <EmptyState title="You may not look at screens">An Admin or an Operator may; your role is another.</EmptyState>;
   }
   const reachable = asked.data?.reachable ?? false;
-  const who = listed.data?.user || asked.data?.user || "";
+  const users = asked.data?.users ?? [];
+  const who = user || listed.data?.user || (users.length === 1 ? users[0] : "") || "";
   const isLive = view.state !== "off";
   const monitors = listed.data?.monitors.length
     ? listed.data.monitors
@@ -109,6 +111,24 @@ export function ScreenTab() {
       {reachable ? (
         <>
           <Group gap="sm" align="flex-end">
+            {users.length > 1 || (user && !users.includes(user)) ? (
+              <Select
+                label="Whose"
+                w={170}
+                allowDeselect={false}
+                data={[
+                  { value: "", label: "Who sits there" },
+                  ...[...new Set([...users, ...(user ? [user] : [])])].map((name) => ({ value: name, label: users.includes(name) ? name : `${name} (away)` })),
+                ]}
+                value={user}
+                disabled={isLive}
+                onChange={(value) => {
+                  setUser(value ?? "");
+                  setMonitor("1");
+                  listed.reset();
+                }}
+              />
+            ) : null}
             <Select
               label="Monitor"
               w={230}
@@ -160,7 +180,7 @@ export function ScreenTab() {
             ) : (
               <Button
                 leftSection={<IconPlayerPlay size={16} aria-hidden />}
-                onClick={() => view.start({ monitor: Number(monitor), rate: Number(rate), quality: Number(quality) })}
+                onClick={() => view.start({ user, monitor: Number(monitor), rate: Number(rate), quality: Number(quality) })}
               >
                 Start a live view
               </Button>
@@ -239,10 +259,10 @@ export function ScreenTab() {
         <Section title="Who watches live">
           <SimpleTable
             label="Who watches live"
-            head={["Operator", "Monitor", "Since"]}
+            head={["Operator", "Whose", "Monitor", "Since"]}
             rows={asked.data.watchers.map((one, index) => ({
               key: String(index),
-              cells: [one.username, one.monitor === 0 ? "all" : String(one.monitor), <TimeAgo key="since" at={one.since} />],
+              cells: [one.username, one.user, one.monitor === 0 ? "all" : String(one.monitor), <TimeAgo key="since" at={one.since} />],
             }))}
           />
         </Section>

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Meter, pieces, type FrameHead } from "./frames";
 
 const head: FrameHead = {
+  user: "",
   guid: "G",
   monitor: 1,
   width: 256,

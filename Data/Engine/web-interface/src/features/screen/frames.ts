@@ -1,6 +1,8 @@
 /** What the Engine says before the bytes of a frame. Tiles are x, y, width, height and bytes of each. */
 export interface FrameHead {
   guid: string;
+  /** Whose screen was asked for; empty for whoever sits there. */
+  user: string;
   monitor: number;
   width: number;
   height: number;

@@ -15,17 +15,18 @@ export function useScreen(guid: string, enabled: boolean) {
   });
 }
 
-export async function listScreen(guid: string): Promise<ScreenList> {
+/** `user`: whose; empty for who sits at the machine, or else the first by name. */
+export async function listScreen(guid: string, user: string): Promise<ScreenList> {
   return take(
-    api.POST("/api/devices/{guid}/screen/list", { params: { path: { guid } }, body: { timeout_seconds: 15 } }),
+    api.POST("/api/devices/{guid}/screen/list", { params: { path: { guid } }, body: { timeout_seconds: 15, user } }),
   );
 }
 
-export async function takePicture(guid: string, monitor: number, format: PictureFormat): Promise<Blob> {
+export async function takePicture(guid: string, user: string, monitor: number, format: PictureFormat): Promise<Blob> {
   return take(
     api.POST("/api/devices/{guid}/screenshot", {
       params: { path: { guid } },
-      body: { monitor, region: null, format, quality: 85, timeout_seconds: 15 },
+      body: { monitor, region: null, format, quality: 85, timeout_seconds: 15, user },
       parseAs: "blob",
     }),
   );

@@ -4,6 +4,8 @@ import { live } from "@/live/socket";
 import { Meter, pieces, type FrameHead } from "./frames";
 
 export interface Wanted {
+  /** Whose screen; empty for who sits at the machine, or else the first by name. */
+  user: string;
   monitor: number;
   rate: number;
   quality: number;
@@ -49,7 +51,7 @@ export function useLiveView(guid: string, canvas: RefObject<HTMLCanvasElement | 
   const stop = useCallback(() => {
     const was = wanted.current;
     off("");
-    if (was) void live.call("unwatch_screen", { guid, monitor: was.monitor }).catch(() => undefined);
+    if (was) void live.call("unwatch_screen", { guid, user: was.user, monitor: was.monitor }).catch(() => undefined);
   }, [guid, off]);
 
   const start = useCallback(
@@ -81,8 +83,8 @@ export function useLiveView(guid: string, canvas: RefObject<HTMLCanvasElement | 
 
   useEffect(() => {
     let painting: Promise<void> = Promise.resolve();
-    const mine = (told: { guid: string; monitor: number }) =>
-      wanted.current !== null && told.guid === guid && told.monitor === wanted.current.monitor;
+    const mine = (told: { guid: string; user: string; monitor: number }) =>
+      wanted.current !== null && told.guid === guid && told.user === wanted.current.user && told.monitor === wanted.current.monitor;
     const unlisten = [
       live.on("screen_frame", (head: FrameHead, data: ArrayBuffer, taken?: () => void) => {
         if (!mine(head)) return taken?.();
@@ -96,7 +98,7 @@ export function useLiveView(guid: string, canvas: RefObject<HTMLCanvasElement | 
           });
         return undefined;
       }),
-      live.on("screen_ended", (told: { guid: string; monitor: number; reason: string }) => {
+      live.on("screen_ended", (told: { guid: string; user: string; monitor: number; reason: string }) => {
         if (mine(told)) off(told.reason);
       }),
       live.onState((now) => {
@@ -107,7 +109,7 @@ export function useLiveView(guid: string, canvas: RefObject<HTMLCanvasElement | 
       for (const end of unlisten) end();
       const was = wanted.current;
       wanted.current = null;
-      if (was) void live.call("unwatch_screen", { guid, monitor: was.monitor }).catch(() => undefined);
+      if (was) void live.call("unwatch_screen", { guid, user: was.user, monitor: was.monitor }).catch(() => undefined);
     };
   }, [guid, canvas, shown, off]);
 
