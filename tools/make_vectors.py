@@ -16,6 +16,7 @@ from typing import Any, Final
 from borealis_wire import base64s
 from borealis_wire.enrolment_token import parse_enrolment_token
 from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, SCREEN_TYPE, pre_authentication_encoding, seal
+from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
 from borealis_wire.orders import CancelOrder, KeysStatement
 from borealis_wire.proof import proof_message, proof_v2_message
@@ -154,6 +155,7 @@ def envelopes() -> dict[str, Any]:
     cancel = CancelOrder(RUN_ID, GUID, NOW, NOW + 86400)
     statement = KeysStatement((ENGINE.public, NEXT.public), (STRANGER.public.key_id,), NOW)
     small = order(files=(), environment={}, variables=(), timeout_seconds=0, job_id="a text", issued_at=NOW + 0.25)
+    for_user = order(context=RunContext.INTERACTIVE, user="zoë")
     return {
         "pae": [
             {"type": kind, "payload": payload.hex(), "pae": pre_authentication_encoding(kind, payload).hex()}
@@ -175,6 +177,7 @@ def envelopes() -> dict[str, Any]:
             for name, kind, payload in (
                 ("job", JOB_TYPE, order().to_payload()),
                 ("job with nothing optional", JOB_TYPE, small.to_payload()),
+                ("job for one signed-in user", JOB_TYPE, for_user.to_payload()),
                 ("cancel", CANCEL_TYPE, cancel.to_payload()),
                 ("keys", KEYS_TYPE, statement.to_payload()),
                 ("screen", SCREEN_TYPE, look().to_payload()),

@@ -186,6 +186,8 @@ def _orders() -> Iterator[Case]:
         ("for this device's GUID in small letters", "wrong_device", {"device_guid": GUID.lower()}),
         ("for the signed-in user's agent", "wrong_context", {"context": RunContext.INTERACTIVE.value}),
         ("for a context that does not exist", "wrong_context", {"context": "root"}),
+        ("for a named user, and to be run by the service", "malformed", {"user": "ada"}),
+        ("for a user without a name", "malformed", {"user": ""}),
         ("expired a second ago", "expired", {"issued_at": NOW - 100, "expires_at": NOW - 1}),
         ("expires at this very moment", "expired", {"issued_at": NOW - 100, "expires_at": NOW}),
         ("from the future", "not_yet_valid", {"issued_at": NOW + CLOCK_SKEW_SECONDS + 1, "expires_at": NOW + 9999}),

@@ -109,6 +109,7 @@ class Rooms:
             context=self._settings.run_context,
             environ=self._environ,
             logs=paths.logs,
+            session=self._session,
         )
         try:
             executor.prepare()
@@ -118,6 +119,13 @@ class Rooms:
                 advice="Free some disk space, or give the agent's account the right to write there.",
             ) from error
         return executor
+
+    def _session(self) -> dict[str, str]:
+        if self._settings.run_context is RunContext.SYSTEM or sys.platform == "win32":
+            return {}
+        from borealis_agent.capabilities.screen.display import environments_of_mine, session_environment
+
+        return session_environment(self._environ, environments_of_mine())
 
     def _make_user_door(self) -> UserDoor | None:
         """The way to the SYSTEM agent, for a signed-in user's agent that has a folder of its own."""

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,10 @@ class RunCancelled(asyncio.CancelledError):
 
 
 class Executor:
-    """Implements ``role_api.ExecutionPort`` for this agent's own account."""
+    """Implements ``role_api.ExecutionPort`` for this agent's own account.
+
+    ``session``: what a script needs besides to be part of the user's desktop session, asked anew for each.
+    """
 
     def __init__(
         self,
@@ -53,9 +56,11 @@ class Executor:
         environ: Mapping[str, str] | None = None,
         privileged: bool | None = None,
         logs: Path | None = None,
+        session: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._temp = temp
         self._logs = logs
+        self._session = session
         self._prefix = PREFIXES[context]
         self._spill = Spill(outputs)
         self._clock = clock
@@ -162,7 +167,7 @@ class Executor:
             "BOREALIS_FILES": str(workspace.folder),
             **({"BOREALIS_AGENT_LOGS": str(self._logs)} if self._logs else {}),
         }
-        return {**self._environment, **order.environment, **own}
+        return {**self._environment, **self._session(), **order.environment, **own}
 
     async def _attend(self, job: VerifiedJob, script: RunningScript, output: OutputSink) -> JobOutcome:
         order, started = job.order, self._clock.now()

@@ -113,3 +113,28 @@ def test_two_agents_that_share_a_root_have_a_journal_each(tmp_path: Path) -> Non
     system = load_settings(["--system-service"], {"BOREALIS_ROOT": str(tmp_path)})
     user = load_settings(["--config", "user"], {"BOREALIS_ROOT": str(tmp_path)}, home=tmp_path / "home")
     assert spool_of(system) != spool_of(user)
+
+
+def test_a_desktop_starts_an_agent_only_where_nothing_else_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from borealis_agent.app import program
+
+    people = {1000: "ada"}
+    monkeypatch.setattr(program, "person_of", people.get)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert program.autostart_is_needed({})
+    assert program.autostart_is_needed({"XDG_RUNTIME_DIR": str(tmp_path)})
+    (tmp_path / "systemd").mkdir()
+    (tmp_path / "systemd" / "private").touch()
+    assert not program.autostart_is_needed({"XDG_RUNTIME_DIR": str(tmp_path)}), "the user unit does it"
+    people.clear()
+    assert not program.autostart_is_needed({}), "a system account's session, as of the login screen"
+
+
+@needs_root
+@pytest.mark.slow
+def test_rejects_autostart_for_root_without_a_word(tmp_path: Path) -> None:
+    done = started("--config", "user", "--autostart", root=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []

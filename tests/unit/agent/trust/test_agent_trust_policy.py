@@ -221,6 +221,7 @@ REFUSALS: list[tuple[str, RefusalCode, Callable[[], Any]]] = [
     ("two_names_in_one_folder", RefusalCode.MALFORMED, lambda: job(files=TWO_FILES)),
     ("other_device", RefusalCode.WRONG_DEVICE, lambda: job(device_guid="0F1C6E1E-7C5B-4B0A-9B35-0C9A5F3E2D10")),
     ("lower_case_device", RefusalCode.WRONG_DEVICE, lambda: job(device_guid=GUID.lower())),
+    ("user_for_the_service", RefusalCode.MALFORMED, raw(user="ada")),
     ("other_context", RefusalCode.WRONG_CONTEXT, lambda: job(context=RunContext.INTERACTIVE)),
     ("expired", RefusalCode.EXPIRED, lambda: job(issued_at=NOW - 100, expires_at=NOW)),
     ("a_later_day", RefusalCode.EXPIRED, lambda: job(issued_at=NOW - 90_000, expires_at=NOW - 86_400)),
@@ -498,3 +499,26 @@ class TestKeysAfterEnrolment:
         assert (taken.revoked, taken.issued_at) == (self.PINNED.revoked, 200.0)
         with pytest.raises(Refused):
             keys_after_enrolment(self.offered(THIEF.public), pinned=self.PINNED, same_engine=True, fresh=True)
+
+
+@pytest.mark.parametrize(
+    ("named", "own", "runs"),
+    [("ada", "ada", True), ("", "ada", True), ("ada", "bob", False), ("ada", "Ada", False), ("ada", "", False)],
+)
+def test_a_named_user_runs_it_and_nobody_else(named: str, own: str, runs: bool) -> None:
+    payload = job(context=RunContext.INTERACTIVE, user=named)
+    asked = {"trusted": TRUSTED, "device_guid": GUID, "context": RunContext.INTERACTIVE, "now": NOW}
+    if runs:
+        assert verify_job(payload, user=own, **asked).order.user == named
+        return
+    with pytest.raises(Refused) as raised:
+        verify_job(payload, user=own, **asked)
+    assert raised.value.code is RefusalCode.WRONG_CONTEXT
+
+
+@pytest.mark.parametrize("name", ["", " ada", "a\nb", "a\u202eb", "x" * 257, 7, None])
+def test_rejects_a_name_that_no_account_has(name: Any) -> None:
+    payload = raw(user=name, context="interactive")()
+    with pytest.raises(Refused) as raised:
+        verify_job(payload, trusted=TRUSTED, device_guid=GUID, context=RunContext.INTERACTIVE, now=NOW, user="ada")
+    assert raised.value.code is RefusalCode.MALFORMED

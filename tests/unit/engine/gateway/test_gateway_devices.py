@@ -239,3 +239,38 @@ async def test_survives_a_device_that_never_reads(world: World) -> None:
         await until(lambda: world.gateway.statistics()["device_sessions"] == 0)
         await until(lambda: not world.gateway._owners)
         transport_of(deaf).abort()
+
+
+async def test_each_signed_in_user_has_a_session_of_their_own(world: World) -> None:
+    ada, bob = await world.device(context=INTERACTIVE, user="ada"), await world.device(context=INTERACTIVE, user="bob")
+    for_ada, for_bob = answering(ada), answering(bob)
+    assert world.gateway.user_for(GUID) == "ada"
+    world.devices.active = "bob"
+    assert world.gateway.user_for(GUID) == "bob", "who sits at the machine comes first"
+    assert await world.gateway.send_job(GUID, INTERACTIVE, {"run_id": "1"}, user="bob") == {"status": "accepted"}
+    assert await world.gateway.send_job(GUID, INTERACTIVE, {"run_id": "2"}, user="eve") is None
+    assert await world.gateway.send_job(GUID, INTERACTIVE, {"run_id": "3"}) is None, "no agent there names nobody"
+    assert (for_ada, for_bob) == ([], [{"run_id": "1"}])
+    await bob.call("quick_job_result", {"run_id": "1", "status": "Success", "user": "ada"}, timeout=5)
+    assert world.dispatch.told_by == ["bob"], "the token says who it is"
+    newer = await world.device(context=INTERACTIVE, user="ada")
+    await until(lambda: not ada.connected)
+    assert newer.connected
+    assert bob.connected
+    assert world.gateway.statistics()["replaced_sessions"] == 1
+    await bob.disconnect()
+    await until(lambda: world.gateway.user_for(GUID) == "ada")
+    assert world.devices.presence[-1] == ("closed", GUID, "interactivebob")
+
+
+async def test_rejects_more_users_than_a_device_can_have(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from borealis_engine.gateway import sessions
+
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 3)
+    system = await world.device()
+    users = [await world.device(context=INTERACTIVE, user=user) for user in ("a", "b")]
+    with pytest.raises(Exception):  # noqa: B017  the library's own error for a socket that was cut
+        await world.device(context=INTERACTIVE, user="c")
+    assert system.connected
+    assert all(user.connected for user in users)
+    assert len(world.gateway._sessions) == 3

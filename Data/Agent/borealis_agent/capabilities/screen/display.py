@@ -19,6 +19,18 @@ NAMES: Final = (
     "DBUS_SESSION_BUS_ADDRESS",
     "HOME",
 )
+SESSION_NAMES: Final = (
+    "DISPLAY",
+    "XAUTHORITY",
+    "WAYLAND_DISPLAY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "XDG_SESSION_TYPE",
+    "XDG_SESSION_ID",
+    "XDG_CURRENT_DESKTOP",
+    "XDG_RUNTIME_DIR",
+)
+"""What makes a program part of somebody's desktop session."""
+_READ: Final = frozenset(NAMES) | frozenset(SESSION_NAMES)
 MAX_ENVIRONMENT: Final = 256 * 1024
 
 NO_SCREEN: Final = (
@@ -69,6 +81,28 @@ def find_screen(
     raise NoScreen(X_GONE.format(display=gone) if gone else NO_SCREEN)
 
 
+def session_environment(
+    own: Mapping[str, str],
+    others: Iterable[Mapping[str, str]],
+    *,
+    sockets: Path = Path("/tmp/.X11-unix"),  # noqa: S108
+) -> dict[str, str]:
+    """What the agent's own environment lacks of the user's desktop session; empty where it has it, or there is none.
+
+    Args:
+        own: the agent's own environment. One that systemd started has it only where the session came before it.
+        others: environments of the user's programs, the newest first; asked only if need be.
+        sockets: where X servers of this machine listen.
+    """
+    if own.get("DISPLAY") or own.get("WAYLAND_DISPLAY"):
+        return {}
+    for environment in others:
+        display = environment.get("DISPLAY", "")
+        if environment.get("WAYLAND_DISPLAY") or (display and _is_there(display, sockets)):
+            return {name: environment[name] for name in SESSION_NAMES if environment.get(name)}
+    return {}
+
+
 def environments_of_mine(proc: Path = Path("/proc")) -> Iterator[dict[str, str]]:
     """The environments of one's own processes that have a display, the newest process first."""
     if sys.platform == "win32":
@@ -95,7 +129,7 @@ def read_environment(text: bytes) -> dict[str, str]:
     for item in text.split(b"\0"):
         name, _, value = item.partition(b"=")
         key = name.decode("ascii", "replace")
-        if key in NAMES and value:
+        if key in _READ and value:
             found[key] = os.fsdecode(value)
     return found
 

@@ -10,6 +10,7 @@ from borealis_agent.capabilities.screen.display import (
     environments_of_mine,
     find_screen,
     read_environment,
+    session_environment,
 )
 
 
@@ -78,3 +79,14 @@ def test_rejects_displays_that_other_users_programs_name(tmp_path: Path) -> None
     process(tmp_path, 13, b"DISPLAY=:2\0")
     (tmp_path / "self").mkdir()
     assert [found["DISPLAY"] for found in environments_of_mine(tmp_path)] == [":2", ":1"]
+
+
+def test_a_script_gets_what_makes_it_part_of_the_desktop_session(sockets: Path) -> None:
+    """Started by systemd before anybody sat down, the agent's own environment has nothing of it."""
+    desktop = {"DISPLAY": ":1", "XAUTHORITY": "/b", "DBUS_SESSION_BUS_ADDRESS": "unix:path=/run/bus"}
+    others = [{"DISPLAY": ":7", "XAUTHORITY": "/old"}, {**desktop, "HOME": "/h", "LD_PRELOAD": "x"}]
+    assert session_environment({"PATH": "/bin"}, others, sockets=sockets) == desktop
+    wayland = {"WAYLAND_DISPLAY": "wayland-0", "XDG_RUNTIME_DIR": "/run/user/1000"}
+    assert session_environment({}, [wayland], sockets=sockets) == wayland
+    assert session_environment({"DISPLAY": ":9"}, others, sockets=sockets) == {}, "its own is there already"
+    assert session_environment({}, [], sockets=sockets) == {}
