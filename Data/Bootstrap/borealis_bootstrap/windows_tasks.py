@@ -31,7 +31,7 @@ def task_xml(*, command: str, arguments: Sequence[str], folder: str, system: boo
         command: the interpreter.
         arguments: its arguments.
         folder: working folder.
-        system: at start as SYSTEM with highest rights; else at each log-on, with the user's own.
+        system: at start as SYSTEM with highest rights; else at each log-on, with the user's own, one for each user.
     """
     trigger = "BootTrigger" if system else "LogonTrigger"
     # S-1-5-18 is SYSTEM, S-1-5-32-545 the group Users: names would differ with the language of the machine.
@@ -45,7 +45,7 @@ def task_xml(*, command: str, arguments: Sequence[str], folder: str, system: boo
   <Triggers><{trigger}><Enabled>true</Enabled></{trigger}></Triggers>
   <Principals><Principal id="Author">{principal}</Principal></Principals>
   <Settings>
-    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <MultipleInstancesPolicy>{"IgnoreNew" if system else "Parallel"}</MultipleInstancesPolicy>
     <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
     <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <StartWhenAvailable>true</StartWhenAvailable>

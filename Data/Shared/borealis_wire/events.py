@@ -182,7 +182,7 @@ REFUSAL_ADVICE: Final[dict[RefusalCode, str]] = {
         "The device does not trust this signing key. Rotate keys properly, or enrol the device again."
     ),
     RefusalCode.WRONG_DEVICE: "The job was sealed for another device. Send it again to this one.",
-    RefusalCode.WRONG_CONTEXT: "The job was sealed for another run context. Choose the context again.",
+    RefusalCode.WRONG_CONTEXT: "The job was sealed for another run context or user. Choose them again.",
     RefusalCode.EXPIRED: (
         "The job reached the device too late. Send it again, and check the clocks of Engine and device."
     ),
