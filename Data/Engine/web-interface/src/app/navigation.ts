@@ -3,6 +3,7 @@ import {
   IconDevices,
   IconHistory,
   IconHome2,
+  IconKey,
   IconPlugConnected,
   IconServer2,
   IconTerminal2,
@@ -58,6 +59,14 @@ export const PLACES: readonly Place[] = [
     icon: IconFileCode,
     needs: "scripts.read",
     about: "The library: scripts with versions",
+    group: "Work",
+  },
+  {
+    to: "/credentials",
+    label: "Credentials",
+    icon: IconKey,
+    needs: "credentials.use",
+    about: "Machines without an agent, and how the Engine signs in to them",
     group: "Work",
   },
   {

@@ -163,6 +163,12 @@ const script = createRoute({
   component: lazyPage(() => import("@/features/scripts/ScriptPage"), "ScriptPage"),
 });
 
+const credentials = createRoute({
+  getParentRoute: () => shell,
+  path: "/credentials",
+  component: lazyPage(() => import("@/features/credentials/CredentialsPage"), "CredentialsPage"),
+});
+
 const operators = createRoute({
   getParentRoute: () => shell,
   path: "/operators",
@@ -210,6 +216,7 @@ export const router = createRouter({
       activity,
       scripts,
       script,
+      credentials,
       operators,
       audit,
       server,

@@ -72,7 +72,8 @@ export function DevicePage() {
   const state = deviceState(device);
   const current = path.split("/")[3] || "summary";
   const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, macro: mayStart && mayRuns, logs: mayStart && mayRuns };
-  const tabs = TABS.filter((tab) => may[tab.value] ?? true);
+  // What only an agent tells or does is not offered where there is none.
+  const tabs = TABS.filter((tab) => (may[tab.value] ?? true) && (device.has_agent || ["summary", "activity"].includes(tab.value)));
 
   return (
     <>
@@ -89,7 +90,7 @@ export function DevicePage() {
         beside={<StatusMark status={state} />}
         about={
           <>
-            {isConnected(device) ? "here now" : <>{state === "unconnected" ? "lost its connection, last heard of" : "last seen"} <TimeAgo at={lastSeen(device)} /></>}
+            {!device.has_agent ? `no agent: the Engine reaches it by ${device.connection_type} at ${device.connection_endpoint}` : isConnected(device) ? "here now" : <>{state === "unconnected" ? "lost its connection, last heard of" : "last seen"} <TimeAgo at={lastSeen(device)} /></>}
             {device.site_name ? ` · ${device.site_name}` : " · no site"}
             {device.operating_system ? ` · ${device.operating_system}` : ""}
             {device.description ? <div>{device.description}</div> : null}
@@ -99,7 +100,7 @@ export function DevicePage() {
           <>
             {openRun ? (
               <Button leftSection={<IconPlayerPlay size={16} aria-hidden />} onClick={() => openRun([device.guid])}>
-                Run a script
+                {device.has_agent ? "Run a script" : "Run a playbook"}
               </Button>
             ) : null}
             {mayEdit || mayRevoke ? (

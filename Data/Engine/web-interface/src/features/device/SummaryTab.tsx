@@ -1,4 +1,5 @@
 import { SimpleGrid, Text } from "@mantine/core";
+import { MachineSection } from "@/features/credentials/MachineSection";
 import { CopyValue } from "@/ui/CopyValue";
 import { Facts } from "@/ui/Facts";
 import { Fingerprint } from "@/ui/Fingerprint";
@@ -25,6 +26,7 @@ function known(value: string): string {
 export function SummaryTab() {
   const device = useThisDevice();
   if (!device) return null;
+  if (!device.has_agent) return <MachineSection guid={device.guid} />;
   const summary = part(device.details, "summary");
   const updates = part(device.details, "updates");
   const ram = number(summary, "total_ram");

@@ -48,6 +48,7 @@ describe("a device without a connection", () => {
     expect(filterDevices(two, { state: "unconnected" }, 1000).map((device) => device.guid)).toEqual(["2"]);
     expect(filterDevices(two, { state: "online" }, 1000).map((device) => device.guid)).toEqual(["1"]);
     expect(deviceState(sample({ status: "revoked", presence: gone }))).toBe("revoked");
+    expect(deviceState(sample({ has_agent: false, presence: gone }))).toBe("agentless");
   });
 });
 
@@ -76,7 +77,7 @@ describe("parts", () => {
     expect(sortOf({ sort: sortText({ id: "last_seen", desc: true }) ?? "" })).toEqual({ id: "last_seen", desc: true });
   });
   it("counts states", () => {
-    expect(countStates(fleet)).toEqual({ online: 1, unconnected: 0, offline: 1, quarantined: 1, revoked: 1 });
+    expect(countStates(fleet)).toEqual({ online: 1, unconnected: 0, offline: 1, agentless: 0, quarantined: 1, revoked: 1 });
   });
   it("finds names that begin with the word first", () => {
     expect(findDevices(fleet, "web", 2).map((device) => device.guid)).toEqual(["1", "2"]);

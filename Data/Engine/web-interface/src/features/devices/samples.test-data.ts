@@ -20,6 +20,7 @@ export function sample(given: Partial<Device> = {}): Device {
     duplicate_suspected: false,
     external_ip: "",
     guid: "G",
+    has_agent: true,
     hostname: "pc",
     internal_ip: "",
     key_added_at: 0,

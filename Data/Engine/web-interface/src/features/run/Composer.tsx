@@ -121,7 +121,7 @@ export function Composer({ first, stored: given, keep = false }: Props) {
           </Section>
           <Section title="How">
             <Stack gap="sm">
-              {draft.type === ANSIBLE ? <PlaybookOptions options={draft.playbook} onChange={(playbook) => change({ playbook })} /> : null}
+              {draft.type === ANSIBLE ? <PlaybookOptions options={draft.playbook} agentless={targets.devices.some((device) => !device.has_agent)} onChange={(playbook) => change({ playbook })} /> : null}
               <div hidden={draft.type === ANSIBLE}>
                 <Text size="sm" fw={500} mb={4} id="run-context">
                   Runs as

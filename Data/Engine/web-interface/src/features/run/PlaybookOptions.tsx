@@ -1,13 +1,17 @@
-import { Checkbox, Group, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Checkbox, Group, PasswordInput, Select, Stack, Text, TextInput } from "@mantine/core";
+import { credentialLabel, useCredentials } from "@/features/credentials/queries";
 import type { PlaybookDraft } from "./playbook";
 
 interface Props {
   options: PlaybookDraft;
+  /** Whether a machine without an agent is meant. */
+  agentless: boolean;
   onChange: (options: PlaybookDraft) => void;
 }
 
 /** How a playbook is run. Extra variables are the variables of the run. */
-export function PlaybookOptions({ options, onChange }: Props) {
+export function PlaybookOptions({ options, agentless, onChange }: Props) {
+  const credentials = useCredentials();
   const change = (part: Partial<PlaybookDraft>) => onChange({ ...options, ...part });
   return (
     <Stack gap="sm">
@@ -28,15 +32,25 @@ export function PlaybookOptions({ options, onChange }: Props) {
       />
       <PasswordInput
         label="Vault password"
-        description="Sealed for each device, kept nowhere, hidden in the output."
+        description="Sealed for each run, kept nowhere, hidden in the output."
         autoComplete="off"
         maxLength={8192}
         value={options.vaultPassword}
         onChange={(event) => change({ vaultPassword: event.currentTarget.value })}
         visibilityToggleButtonProps={{ "aria-label": "Show the vault password" }}
       />
+      {agentless ? (
+        <Select
+          label="Credential where there is no agent"
+          placeholder="each machine's own"
+          clearable
+          value={options.credential || null}
+          onChange={(value) => change({ credential: value ?? "" })}
+          data={(credentials.data ?? []).map((one) => ({ value: String(one.id), label: credentialLabel(one) }))}
+        />
+      ) : null}
       <Text size="xs" c="dimmed">
-        The device installs Ansible when its first playbook comes: some 66 MB.
+        Ansible is installed when the first playbook comes, on the device, or on the Engine where there is no agent: some 66 MB.
       </Text>
     </Stack>
   );

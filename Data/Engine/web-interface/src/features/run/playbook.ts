@@ -8,10 +8,12 @@ export interface PlaybookDraft {
   skipTags: string;
   limit: string;
   vaultPassword: string;
+  /** Number of a stored credential for machines without an agent; empty: each machine's own. */
+  credential: string;
 }
 
 export const ANSIBLE = "ansible";
-export const NO_OPTIONS: PlaybookDraft = { check: false, diff: false, tags: "", skipTags: "", limit: "", vaultPassword: "" };
+export const NO_OPTIONS: PlaybookDraft = { check: false, diff: false, tags: "", skipTags: "", limit: "", vaultPassword: "", credential: "" };
 
 function listOf(text: string): string[] {
   return text
@@ -21,10 +23,11 @@ function listOf(text: string): string[] {
 }
 
 /** What the Engine is asked besides the script. */
-export function playbookRequest(draft: PlaybookDraft): Pick<Schemas["LaunchRequest"], "playbook" | "vault_password"> {
+export function playbookRequest(draft: PlaybookDraft): Pick<Schemas["LaunchRequest"], "playbook" | "vault_password" | "credential_id"> {
   return {
     playbook: { check: draft.check, diff: draft.diff, tags: listOf(draft.tags), skip_tags: listOf(draft.skipTags), limit: draft.limit.trim() },
     vault_password: draft.vaultPassword,
+    credential_id: draft.credential ? Number(draft.credential) : null,
   };
 }
 
@@ -38,6 +41,7 @@ export function playbookOfJob(options: Schemas["PlaybookRequest"] | null): Playb
     skipTags: options.skip_tags.join(", "),
     limit: options.limit,
     vaultPassword: "",
+    credential: "",
   };
 }
 
