@@ -71,10 +71,16 @@ class TunnelHosts(Hosts):
         self.agents: dict[int, AgentProgram] = {}
         self.guids: dict[int, str] = {}
         self._tokens: dict[str, str] = {}
+        self._idle_seconds = idle_seconds
+
+    def start_engine(self, *, idle_seconds: int = 0) -> None:
+        """Start it, with another idle time from now on where one is given."""
+        self._idle_seconds = idle_seconds or self._idle_seconds
         self.engine.environment |= {
             "BOREALIS_WIREGUARD_INTERFACE": self.interface,
-            "BOREALIS_WIREGUARD_IDLE_SECONDS": str(idle_seconds),
+            "BOREALIS_WIREGUARD_IDLE_SECONDS": str(self._idle_seconds),
         }
+        super().start_engine()
 
     def adapter(self, number: int) -> str:
         """The name of a device's interface."""

@@ -20,6 +20,7 @@ from borealis_cli import (
     server_commands,
     session_commands,
     site_commands,
+    tunnel_commands,
     update_commands,
 )
 from borealis_cli.errors import EXIT_STATUSES, INTERRUPTED, USAGE, CliError
@@ -92,6 +93,7 @@ def build() -> typer.Typer:
     app.add_typer(macro_commands.macro, name="macro", rich_help_panel=_DEVICES)
     app.add_typer(machine_commands.machines, name="machines", rich_help_panel=_DEVICES)
     app.add_typer(credential_commands.credentials, name="credentials", rich_help_panel=_DEVICES)
+    app.add_typer(tunnel_commands.tunnel, name="tunnel", rich_help_panel=_DEVICES)
     app.add_typer(enrolment_commands.codes, name="codes", rich_help_panel=_ENROLMENT)
     app.add_typer(site_commands.sites, name="sites", rich_help_panel=_PEOPLE)
     app.add_typer(people_commands.users, name="users", rich_help_panel=_PEOPLE)
