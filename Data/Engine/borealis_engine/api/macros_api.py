@@ -13,6 +13,7 @@ from borealis_engine.api.errors import errors
 from borealis_engine.api.services import Services
 from borealis_engine.jobs import LaunchedRun, LaunchRequest, macros
 from borealis_engine.operators.permissions import Permission, Principal
+from borealis_wire.accounts import MAX_ACCOUNT_NAME
 from borealis_wire.key_names import MAX_KEY
 from borealis_wire.macro import (
     DEFAULT_MACRO_SECONDS,
@@ -74,11 +75,12 @@ class MacroPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class MacroRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A macro for one device. ``timeout_seconds``: it ends by itself after that."""
+    """A macro for one device. ``timeout_seconds``: it ends by itself after that. ``run_as_user``: on whose screen."""
 
     guid: Annotated[str, Meta(min_length=1, max_length=64)]
     settings: MacroForm
     timeout_seconds: Annotated[int, Meta(ge=1, le=MAX_MACRO_SECONDS)] = DEFAULT_MACRO_SECONDS
+    run_as_user: Annotated[str, Meta(max_length=MAX_ACCOUNT_NAME)] = ""
 
 
 class MacroOrdered(msgspec.Struct, frozen=True):
@@ -92,7 +94,8 @@ class MacroOrdered(msgspec.Struct, frozen=True):
 async def start_macro(services: Services, principal: Principal, peer: str, data: MacroRequest) -> MacroOrdered:
     """Start a macro in the signed-in user's session. It is a run: see it, and end it (``cancel``), like any other."""
     record = services.devices.get(principal, data.guid)
-    job = macros.start_job(msgspec.to_builtins(data.settings), timeout_seconds=data.timeout_seconds)
+    settings = msgspec.to_builtins(data.settings)
+    job = macros.start_job(settings, timeout_seconds=data.timeout_seconds, user=data.run_as_user.strip())
     launched = await services.jobs.launch(principal, LaunchRequest(guids=[record.guid]), address=peer, job=job)
     return MacroOrdered(launched.job_id, launched.results[0])
 
@@ -112,10 +115,12 @@ async def change_macro(
     data: MacroPart,
 ) -> MacroOrdered:
     """Change a macro while it runs, or trigger it. A run of its own tells whether the device did."""
-    job = macros.change_job(run_id, msgspec.to_builtins(data))
+    changes = msgspec.to_builtins(data)
+    macros.change_job(run_id, changes)  # what makes no sense is said before anything is looked up
     history = services.jobs.history
     run = await history.run(principal.sites, run_id=run_id)
     macros.must_be_running(run, await history.content(principal.sites, run["job_id"]))
+    job = macros.change_job(run_id, changes, user=run["ran_as_user"])
     launched = await services.jobs.launch(principal, LaunchRequest(guids=[run["guid"]]), address=peer, job=job)
     return MacroOrdered(launched.job_id, launched.results[0])
 

@@ -119,7 +119,7 @@ def check(request: LaunchRequest) -> CheckedJob:
         assembly_version=request.assembly_version if request.assembly_guid else None,
         playbook=options_of(script_type, context, request.playbook, request.vault_password),
         vault_password=request.vault_password,
-        run_as_user=_user(request.run_as_user.strip(), context),
+        run_as_user=checked_user(request.run_as_user.strip(), context),
     )
 
 
@@ -141,7 +141,12 @@ def _context(request: LaunchRequest) -> RunContext:
     return wanted.pop() or RunContext.SYSTEM if wanted else RunContext.SYSTEM
 
 
-def _user(name: str, context: RunContext) -> str:
+def checked_user(name: str, context: RunContext) -> str:
+    """The name of the signed-in user that a job is for; empty for any.
+
+    Raises:
+        Invalid: ``invalid_user``.
+    """
     if not name:
         return ""
     if context is not RunContext.INTERACTIVE:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from borealis_engine.activity import JobContent
 from borealis_engine.core.errors import Conflict, Invalid
-from borealis_engine.jobs.checks import CheckedJob
+from borealis_engine.jobs.checks import CheckedJob, checked_user
 from borealis_wire.events import RunContext, RunStatus, ScriptType
 from borealis_wire.macro import MacroChange, MacroStart, parse_changes, parse_macro, parse_settings
 from borealis_wire.orders import script_digest
@@ -17,22 +17,22 @@ CHANGE_LIFETIME_SECONDS: Final = 60
 CHANGE_TIMEOUT_SECONDS: Final = 60
 
 
-def start_job(settings: Mapping[str, Any], *, timeout_seconds: int) -> CheckedJob:
-    """The job that is a macro. What it types is in its script alone, not in its name.
+def start_job(settings: Mapping[str, Any], *, timeout_seconds: int, user: str = "") -> CheckedJob:
+    """The job that is a macro, of this signed-in user or any. What it types is in its script alone, not in its name.
 
     Raises:
-        Invalid: ``invalid_macro``.
+        Invalid: ``invalid_macro``, ``invalid_user``.
     """
     try:
         found = parse_settings(settings)
     except Refused as refusal:
         raise _invalid(refusal) from refusal
     name = f"Macro: {found.macro_type}, {found.operation_mode}"
-    return _job(MacroStart(found).to_script(), name, timeout_seconds, START_LIFETIME_SECONDS)
+    return _job(MacroStart(found).to_script(), name, timeout_seconds, START_LIFETIME_SECONDS, user)
 
 
-def change_job(run_id: str, changes: Mapping[str, Any]) -> CheckedJob:
-    """The job that changes a running macro.
+def change_job(run_id: str, changes: Mapping[str, Any], *, user: str = "") -> CheckedJob:
+    """The job that changes a running macro; ``user``: whose agent runs it, as far as that is known.
 
     Raises:
         Invalid: ``invalid_macro``; only the device knows all settings, and whether they go together.
@@ -42,7 +42,7 @@ def change_job(run_id: str, changes: Mapping[str, Any]) -> CheckedJob:
     except Refused as refusal:
         raise _invalid(refusal) from refusal
     name = f"Macro: change {', '.join(sorted(found))}"
-    return _job(MacroChange(run_id, found).to_script(), name, CHANGE_TIMEOUT_SECONDS, CHANGE_LIFETIME_SECONDS)
+    return _job(MacroChange(run_id, found).to_script(), name, CHANGE_TIMEOUT_SECONDS, CHANGE_LIFETIME_SECONDS, user)
 
 
 def must_be_running(run: Mapping[str, Any], content: JobContent) -> None:
@@ -60,7 +60,7 @@ def must_be_running(run: Mapping[str, Any], content: JobContent) -> None:
         raise Conflict("macro_not_running", f"That macro {state}; only one that runs can be changed.")
 
 
-def _job(script: bytes, name: str, timeout_seconds: int, lifetime_seconds: float) -> CheckedJob:
+def _job(script: bytes, name: str, timeout_seconds: int, lifetime_seconds: float, user: str) -> CheckedJob:
     return CheckedJob(
         script=script,
         script_type=ScriptType.MACRO,
@@ -72,6 +72,7 @@ def _job(script: bytes, name: str, timeout_seconds: int, lifetime_seconds: float
         variables=(),
         environment={},
         files=(),
+        run_as_user=checked_user(user, RunContext.INTERACTIVE),
     )
 
 

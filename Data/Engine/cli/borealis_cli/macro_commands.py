@@ -56,6 +56,7 @@ def start(  # noqa: PLR0917
     every: Every = "",
     random: Random = "",
     paused: Annotated[bool, typer.Option("--paused", help="Begin at rest; go on with change --resume.")] = False,
+    user: Annotated[str, typer.Option(metavar="NAME", help="On whose screen, of those signed in.")] = "",
     timeout: Annotated[str, typer.Option(metavar="TIME", help="It ends by itself after that: 10m, 8h.")] = "1h",
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end, with live output.")] = False,
     as_json: Json = False,
@@ -72,6 +73,7 @@ def start(  # noqa: PLR0917
             "guid": find_device(client, name)["guid"],
             "settings": settings,
             "timeout_seconds": _seconds(timeout),
+            **({"run_as_user": user} if user else {}),
         }
         ordered = client.post("/api/macros", body)
         run_id = str(ordered["run"]["run_id"])

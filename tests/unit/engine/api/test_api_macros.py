@@ -30,12 +30,13 @@ class Story:
         body = {"guid": self.device.guid, "settings": settings or KEY, **members}
         return await self.admin.post("/api/macros", body)
 
-    async def running(self) -> str:
-        """A macro that the device has taken."""
+    async def running(self, user: str = "") -> str:
+        """A macro that the device has taken; this user's agent, if named."""
         run_id = str((await self.start()).json()["run"]["run_id"])
         activity = self.rest.services.jobs.history._activity
         run = activity.live(run_id)
         assert run is not None
+        run.ran_as_user = user
         await activity.mark_sent(run)
         activity.accepted(run)
         await activity.flush()
@@ -81,6 +82,16 @@ async def test_a_change_is_a_run_of_its_own(story: Story) -> None:
     run = (await story.admin.get(f"/api/runs/{answer.json()['run']['run_id']}")).json()
     assert (run["script_name"], run["context"]) == ("Macro: change operation_mode, trigger", "interactive")
     assert run["expires_at"] - run["created_at"] == 60
+
+
+async def test_a_macro_is_for_the_user_who_is_named_and_a_change_for_whoever_runs_it(story: Story) -> None:
+    run_id = (await story.start(run_as_user=" ada ")).json()["run"]["run_id"]
+    assert (await story.admin.get(f"/api/runs/{run_id}")).json()["run_as_user"] == "ada"
+    answer = await story.start(run_as_user="a\nb")
+    assert (answer.status, answer.code) == (400, "invalid_user")
+    run_id = await story.running("grace")
+    change = (await story.admin.post(f"/api/runs/{run_id}/macro", {"trigger": 1})).json()["run"]["run_id"]
+    assert (await story.admin.get(f"/api/runs/{change}")).json()["run_as_user"] == "grace"
 
 
 async def test_rejects_changes_of_what_does_not_run_or_is_no_macro(story: Story) -> None:

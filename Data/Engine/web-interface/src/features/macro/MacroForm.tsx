@@ -16,6 +16,8 @@ const TIMES = [
 
 interface Props {
   guid: string;
+  /** Who may be chosen; of a macro that runs nobody. */
+  users: readonly string[];
   draft: Draft;
   onChange: (draft: Draft) => void;
   /** A macro that runs already: how long it may was said when it was started. */
@@ -23,10 +25,10 @@ interface Props {
 }
 
 /** What a macro types, where and when. */
-export function MacroForm({ guid, draft, onChange, running }: Props) {
+export function MacroForm({ guid, users, draft, onChange, running }: Props) {
   const mayLook = useMay("screen.view");
-  const listed = useMutation({ mutationFn: () => listScreen(guid) });
-  const { settings, where } = draft;
+  const listed = useMutation({ mutationFn: () => listScreen(guid, draft.user) });
+  const { settings, where, user } = draft;
   const change = (part: Partial<Settings>) => onChange({ ...draft, settings: { ...settings, ...part } });
   const windows = (listed.data?.windows ?? []).map((one) => ({ value: String(one.id), label: `${one.title || one.program} (${one.id})` }));
   if (settings.window_handle && !windows.some((one) => one.value === String(settings.window_handle))) {
@@ -77,6 +79,23 @@ export function MacroForm({ guid, draft, onChange, running }: Props) {
           onChange={(event) => change({ key: event.currentTarget.value })}
         />
       )}
+      {users.length > 1 || (user && !running) ? (
+        <Select
+          label="Whose"
+          description="On whose screen it types"
+          maw={240}
+          allowDeselect={false}
+          data={[
+            { value: "", label: "Who sits there" },
+            ...[...new Set([...users, ...(user ? [user] : [])])].map((name) => ({ value: name, label: users.includes(name) ? name : `${name} (away)` })),
+          ]}
+          value={user}
+          onChange={(value) => {
+            onChange({ ...draft, user: value ?? "", settings: { ...settings, window_handle: 0 } });
+            listed.reset();
+          }}
+        />
+      ) : null}
       <Group gap="sm" align="flex-end">
         <Select
           label="Where"

@@ -30,7 +30,7 @@ export function MacroTab() {
   const asked = useRuns({ device: guid, status: "Pending,Running", limit: 100 });
   const start = useMutation({
     mutationFn: (test: boolean) =>
-      test ? startMacro(guid, testOf(draft), TEST_SECONDS) : startMacro(guid, settingsOf(draft), draft.seconds),
+      test ? startMacro(guid, draft.user, testOf(draft), TEST_SECONDS) : startMacro(guid, draft.user, settingsOf(draft), draft.seconds),
     onSuccess: setLatest,
     onSettled: () => client.invalidateQueries({ queryKey: RUNS }),
   });
@@ -58,7 +58,7 @@ export function MacroTab() {
       ) : (
         <Section title="A new macro">
           <Stack gap="md">
-            <MacroForm guid={guid} draft={draft} onChange={setDraft} running={false} />
+            <MacroForm guid={guid} users={device.presence.users.map((one) => one.user)} draft={draft} onChange={setDraft} running={false} />
             <Group gap="sm">
               <Button
                 variant="default"
@@ -119,7 +119,7 @@ function Latest({ runId }: { runId: string }) {
 /** Other settings for a macro that runs. */
 function ChangeMacro({ run, onClose }: { run: Run; onClose: () => void }) {
   const asked = useJobContent(run.job_id);
-  const before = asked.data ? draftOf(asked.data.script, 0) : null;
+  const before = asked.data ? draftOf(asked.data.script, 0, run.ran_as_user) : null;
   const [draft, setDraft] = useState<Draft | null>(null);
   const shown = draft ?? before;
   const changes = before && shown ? changesOf(settingsOf(before), settingsOf(shown)) : null;
@@ -136,7 +136,7 @@ function ChangeMacro({ run, onClose }: { run: Run; onClose: () => void }) {
       <Stack gap="md">
         <ErrorNote error={asked.error} what="Its settings could not be read" onRetry={() => void asked.refetch()} />
         {asked.isPending ? <Loading /> : null}
-        {shown ? <MacroForm guid={run.guid} draft={shown} onChange={setDraft} running /> : null}
+        {shown ? <MacroForm guid={run.guid} users={[]} draft={shown} onChange={setDraft} running /> : null}
         <Text size="sm" c="dimmed">
           These are the settings that it was started with. What you change here is sent, and nothing else.
         </Text>

@@ -8,8 +8,9 @@ export type Run = Schemas["RunView"];
 /** So long an answer of the device to a change is waited for. */
 const WAIT_SECONDS = 30;
 
-export async function startMacro(guid: string, settings: Settings, seconds: number): Promise<string> {
-  const { run } = await take(api.POST("/api/macros", { body: { guid, settings, timeout_seconds: seconds } }));
+export async function startMacro(guid: string, user: string, settings: Settings, seconds: number): Promise<string> {
+  const body = { guid, settings, timeout_seconds: seconds, run_as_user: user };
+  const { run } = await take(api.POST("/api/macros", { body }));
   return run.run_id;
 }
 

@@ -44,7 +44,7 @@ describe("a macro's draft", () => {
 
   it("reads a macro that was started", () => {
     const settings = { ...good.settings, window_title: "Mail" };
-    expect(draftOf(JSON.stringify({ action: "start", settings }), 90)).toEqual({ settings, where: "title", seconds: 90 });
-    expect(draftOf(JSON.stringify({ action: "change", changes: {} }), 90)).toBeNull();
+    expect(draftOf(JSON.stringify({ action: "start", settings }), 90, "ada")).toEqual({ settings, where: "title", user: "ada", seconds: 90 });
+    expect(draftOf(JSON.stringify({ action: "change", changes: {} }), 90, "")).toBeNull();
   });
 });

@@ -11,6 +11,8 @@ export type Where = "focus" | "title" | "list";
 export interface Draft {
   settings: Settings;
   where: Where;
+  /** On whose screen; empty for who sits at the machine, or else the first by name. */
+  user: string;
   /** Seconds after which it ends by itself. */
   seconds: number;
 }
@@ -38,6 +40,7 @@ export const BLANK: Draft = {
     trigger: 0,
   },
   where: "focus",
+  user: "",
   seconds: 3600,
 };
 export const TEST_SECONDS = 60;
@@ -81,10 +84,10 @@ export function changesOf(before: Settings, after: Settings): Changes | null {
 }
 
 /** The draft of a macro that was started, from the script of its job; null where that is something else. */
-export function draftOf(script: string, seconds: number): Draft | null {
+export function draftOf(script: string, seconds: number, user: string): Draft | null {
   const order: unknown = JSON.parse(script);
   if (typeof order !== "object" || order === null || !("settings" in order)) return null;
   const settings = { ...BLANK.settings, ...(order.settings as Partial<Settings>) };
   const where = settings.window_handle ? "list" : settings.window_title ? "title" : "focus";
-  return { settings, where, seconds };
+  return { settings, where, user, seconds };
 }
