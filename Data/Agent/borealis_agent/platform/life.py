@@ -37,7 +37,7 @@ def label_children(home: Path, environ: MutableMapping[str, str]) -> str:
 
 async def end_earlier(home: Path, label: str) -> int:
     """End what earlier lives of the agent at ``home`` left, this one's ``label`` excepted; gives how many."""
-    if sys.platform == "win32" or not label:
+    if sys.platform != "linux" or not label:
         return 0
     ended: set[int] = set()
     for _ in range(_PASSES):
@@ -45,13 +45,25 @@ async def end_earlier(home: Path, label: str) -> int:
         if not found:
             break
         for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid, _name_of(home), label)
         ended.update(found)
         await asyncio.sleep(_PASS_SECONDS)
     else:
         log.error("processes of an earlier life of this agent do not end: %s", sorted(found))
     return len(ended)
+
+
+def _kill(pid: int, name: str, label: str) -> None:
+    """Kill it, and no other process that got its number meanwhile."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if _is_earlier(Path("/proc") / str(pid), name, label):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
 
 
 def _name_of(home: Path) -> str:
@@ -63,10 +75,14 @@ def _earlier(name: str, label: str, proc: Path = Path("/proc")) -> Iterator[int]
     for folder in proc.iterdir():
         if not folder.name.isdigit() or int(folder.name) in above:
             continue
-        found = _label_of(folder)
-        parts = found.split(".")
-        if len(parts) == 3 and parts[0] == name and found != label and _field(folder, 3) == parts[1]:
+        if _is_earlier(folder, name, label):
             yield int(folder.name)
+
+
+def _is_earlier(folder: Path, name: str, label: str) -> bool:
+    found = _label_of(folder)
+    parts = found.split(".")
+    return len(parts) == 3 and parts[0] == name and found != label and _field(folder, 3) == parts[1]
 
 
 def _above(proc: Path) -> set[int]:

@@ -22,7 +22,8 @@ assert sys.platform != "win32"  # so that the other platform's type check passes
 SECONDS: Final = 40.0
 """For the user to answer what the desktop asks them."""
 MAX_FILE: Final = 64 * 1024 * 1024
-MAX_PIXELS: Final = 32_768 * 8_192
+MAX_PIXELS: Final = 100_000_000
+"""A dozen of 4K monitors; three bytes of the child's memory each, for a moment."""
 _BUS: Final = "org.freedesktop.portal.Desktop"
 _PATH: Final = "/org/freedesktop/portal/desktop"
 _REQUEST: Final = "org.freedesktop.portal.Request"
