@@ -42,8 +42,8 @@ def desk_here(folder: Path) -> Desk:
     machine = _Machine(Path({machine!r}))
 
     async def run(command):
-        if command[0] == "apt-get" and "install" in command and "-s" not in command:
-            return await run_program([str(machine.root / "usr/bin/apt-get")])
+        if command[0] == "apt-get" and {{"install", "purge"}} & set(command) and "-s" not in command:
+            await run_program([str(machine.root / "usr/bin/apt-get")])
         return await machine.run(command)
 
     return desk_of_linux(machine.root, run, folder / CHANGES_FILE, privileged=True)
@@ -206,6 +206,30 @@ def test_survives_kill_nine_at_the_preparation_of_remote_desktop(scene: Scene, c
         undo = client.post(f"{place}/undo", json={}).json()["run"]["run_id"]
         assert wait_run(client, undo)["status"] == "Success"
         changes.unlink()
+
+
+def test_survives_kill_nine_at_the_undoing_of_remote_desktop(scene: Scene, client: httpx.Client) -> None:
+    before, files = scene.rest(), XrdpMachine(scene.machine).files()
+    place = f"/api/devices/{scene.agent.guid}/remote_desktop"
+    sign = scene.machine / "go"
+    sign.touch()
+    prepared = client.post(f"{place}/prepare", json={}).json()["run"]["run_id"]
+    assert wait_run(client, prepared)["status"] == "Success"
+    for left in ("go", "begun", "was-held"):
+        (scene.machine / left).unlink()
+    run_id = client.post(f"{place}/undo", json={}).json()["run"]["run_id"]
+    wait_for("apt-get", (scene.machine / "begun").exists, log=scene.agent.output)
+    with killed_at_work(scene.agent, before):
+        assert wait_run(client, run_id)["status"] == "Interrupted"
+        sign.touch()
+        again = client.post(f"{place}/undo", json={}).json()["run"]["run_id"]
+        run = wait_run(client, again)
+        assert (run["status"], "undone: installed" in run["stdout"]) == ("Success", True), run
+        (scene.agent.root / "Agent/Borealis/Settings/Roles/RDP/changes.json").unlink()
+    signs = {"begun", "go", "was-held", "usr/bin/apt-get"}
+    assert {name: data for name, data in XrdpMachine(scene.machine).files().items() if name not in signs} == {
+        name: data for name, data in files.items() if name not in signs
+    }
 
 
 def test_survives_kill_nine_at_the_work_of_an_old_role(scene: Scene, client: httpx.Client) -> None:
