@@ -1,8 +1,6 @@
 """A credential and a machine without an agent, made on the page; then a playbook there, over a real sshd."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -33,12 +31,8 @@ def window(engine: EngineProgram, desk: Desk) -> Iterator[Window]:
 
 
 def looked_at(window: Window, place: str, wrong: list[str]) -> None:
+    """By axe in every width and colour; then wide again."""
     look(window, place, wrong)
-    if folder := os.environ.get("BOREALIS_TEST_PICTURES"):
-        for scheme in ("light", "dark"):
-            window.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            window.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
-            window.page.screenshot(path=Path(folder) / f"{place.replace(' ', '-').strip('/')}-{scheme}.png")
     window.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
 

@@ -1,5 +1,6 @@
 """Playbooks on a machine without an agent: a real Engine, a real sshd, real Ansible."""
 
+import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tests.programs.ansible_env import KEPT, ansible_environment
 from tests.programs.programs import EngineProgram, processes_with, wait_for, wait_run
 from tests.programs.sshd import Sshd
+from tests.programs.wsman import self_signed, stand_in
 
 pytestmark = pytest.mark.slow
 
@@ -188,6 +190,35 @@ def test_a_time_limit_holds(client: httpx.Client, machine: str) -> None:
     run = play(client, tasks(f"command: sleep {marker}"), timeout_seconds=4)
     assert run["status"] == "Timed Out"
     wait_for("the sleep to be gone", lambda: not processes_with("ansible-playbook"), seconds=3)
+
+
+@pytest.mark.parametrize("kind", ["winrm", "psrp"])
+def test_a_windows_connection_reaches_who_is_known_and_tells_nobody_else(
+    client: httpx.Client, tmp_path: Path, kind: str
+) -> None:
+    word = f"win-word-{os.getpid()}"
+    secret = {"username": "Administrator", "password": word, "transport": "basic"}
+    credential = client.post("/api/credentials", json={"name": kind, "kind": "windows", "secret": secret}).json()["id"]
+    right, wrong = self_signed(tmp_path, "right"), self_signed(tmp_path, "wrong")
+    with stand_in(right) as (port, asked):
+        connection = {"type": kind, "address": "127.0.0.1", "port": port, "tls": "pinned"}
+        connection["certificate"] = wrong.with_suffix(".crt").read_text()
+        body = {"hostname": f"win-{kind}", "connection": connection, "credential_id": credential}
+        answer = client.post("/api/machines", json=body)
+        assert answer.status_code == 201, answer.text
+        there = {"hostnames": [f"win-{kind}"]}
+        text = tasks("ansible.windows.win_ping:")
+        run = play(client, text, **there)
+        assert run["status"] == "Failed"
+        assert asked == [], "somebody else was told something"
+        connection["certificate"] = right.with_suffix(".crt").read_text()
+        answer = client.patch(f"/api/machines/{answer.json()['device']['guid']}", json={"connection": connection})
+        assert answer.status_code == 200, answer.text
+        run = play(client, text, **there)
+    assert run["status"] == "Failed"
+    basic = base64.b64encode(f"Administrator:{word}".encode()).decode()
+    assert ("/wsman", f"Basic {basic}") in asked, asked
+    assert word not in run["stdout"] + run["stderr"] + run["reason"]
 
 
 def test_rejects_a_machine_with_another_host_key(

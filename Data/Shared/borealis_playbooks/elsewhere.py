@@ -78,6 +78,7 @@ def _first(request: Mapping[str, Any], hold: int) -> int:
 
 def _ansible(request: Mapping[str, Any]) -> Path:
     folder = Path(request["environments"])
+    os.umask(0o022)  # who plays has no rights, and has to read it; the folder around it lets nobody else in
     # Its programs name their interpreter by the path under which they were made.
     path = environment.ensure_environment(folder, environment.lock_file(), say=_say).resolve()
     if request["target"]["connection"] != "ssh":
