@@ -24,6 +24,8 @@ ROOM: Final = Path("/run/play")
 """Where, in the file system of the set-apart process, it may write; its own and nobody else's."""
 MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_FILES: Final = 4096
+MOST_PROCESSES: Final = 1024
+"""Of the account, in all plays together."""
 _NEW_USER, _NEW_MOUNTS, _NEW_PIDS, _NEW_IPC = 0x10000000, 0x00020000, 0x20000000, 0x08000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _BIND, _REC, _PRIVATE = 32, 4096, 16384, 1 << 18
@@ -129,6 +131,9 @@ def drop_rights() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, MOST_BYTES))
+    if os.getuid() == 0:
+        # The account that it becomes runs little else; one that it stays may run anything.
+        resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
     _prctl(_NO_NEW_PRIVS, 1)
     if os.getuid() == 0:
         nobody = _nobody()

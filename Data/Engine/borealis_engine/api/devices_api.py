@@ -171,7 +171,12 @@ async def list_agents(services: Services, principal: Principal) -> dict[str, Age
     """Agents by agent id, in upstream's form."""
     now = services.clock.now()
     found = services.devices.find(principal, DeviceQuery())
-    return {view.agent_id: view for record in found for view in agent_views(services.devices, record, now)}
+    return {
+        view.agent_id: view
+        for record in found
+        if record.auth.has_agent
+        for view in agent_views(services.devices, record, now)
+    }
 
 
 @get("/api/device/details/{hostname:str}", opt=operator(Permission.DEVICES_READ), tags=["devices"])

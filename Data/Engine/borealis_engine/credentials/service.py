@@ -41,7 +41,9 @@ class CredentialService:
         self._vault: _vault.Vault | None = None
 
     async def start(self, *, sealed_elsewhere: bool = False) -> None:
-        """Open the key. The first one is made where nothing is sealed yet; else a missing one stays missing.
+        """Open the key, and forget the uses of runs that are over.
+
+        The first key is made where nothing is sealed yet; else a missing one stays missing.
 
         Args:
             sealed_elsewhere: other rooms have things that were sealed here.
@@ -49,6 +51,7 @@ class CredentialService:
         Raises:
             Fatal: the key is torn.
         """
+        await self._db.write(lambda conn: store.sweep_uses(conn, self._under_way))
         self._vault = await asyncio.to_thread(_vault.open_vault, self._folder)
         if self._vault is None:
             if sealed_elsewhere or await self._db.read(store.count) > 0:

@@ -100,6 +100,13 @@ def add_uses(conn: Connection, uses: Mapping[str, int]) -> None:
     )
 
 
+def sweep_uses(conn: Connection, under_way: UnderWay) -> None:
+    """Forget the uses of runs that are over: cancelled before they began, or ended while nobody looked."""
+    used = list(conn.execute(select(credential_uses.c.run_id)).scalars())
+    for run_id in set(used) - under_way(conn, used) if used else ():
+        end_use(conn, run_id)
+
+
 def end_use(conn: Connection, run_id: str) -> None:
     """A run is over."""
     conn.execute(delete(credential_uses).where(credential_uses.c.run_id == run_id))

@@ -124,6 +124,11 @@ class DeviceRecord:
         return self.auth.guid
 
     @property
+    def has_agent(self) -> bool:
+        """Whether something of ours is on it."""
+        return self.auth.has_agent
+
+    @property
     def hostname(self) -> str:
         """Its name."""
         return self.auth.hostname

@@ -204,7 +204,8 @@ class DeviceService:
             if query.connection_type and record.connection_type.casefold() != query.connection_type.casefold():
                 continue
             if query.status in {"online", "offline"}:
-                if is_online(record, now) != (query.status == "online"):
+                # Without an agent it is neither: nothing there says so.
+                if not record.auth.has_agent or is_online(record, now) != (query.status == "online"):
                     continue
             elif query.status and record.status != query.status:
                 continue

@@ -1,9 +1,10 @@
 """Looking which ssh host keys a machine shows, for a person to compare. Nothing is sent to it, nothing believed."""
 
 import asyncio
+import contextlib
 from typing import Final
 
-from borealis_engine.core.errors import Conflict, Unavailable
+from borealis_engine.core.errors import Conflict, Invalid, Unavailable
 from borealis_engine.machines.checks import read_host_key
 from borealis_engine.machines.models import ShownKey
 
@@ -51,12 +52,13 @@ class HostKeys:
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
-        found = {}
+        found: dict[str, ShownKey] = {}
         for line in output.decode("utf-8", "replace").splitlines()[:64]:
             parts = line.split()
             if len(parts) >= 3 and not line.startswith("#"):
-                key = read_host_key(" ".join(parts[1:3]))
-                found[key.type] = key
+                with contextlib.suppress(Invalid):  # of a kind that we do not know
+                    key = read_host_key(" ".join(parts[1:3]))
+                    found[key.type] = key
         if not found:
             raise Conflict(
                 "no_host_key",

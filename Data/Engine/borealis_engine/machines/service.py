@@ -184,6 +184,7 @@ class MachineService:
             Conflict: ``machine_unreadable``, ``cannot_play_here``.
         """
         chosen: dict[str, int] = {}
+        checked: set[tuple[int, str, int | None]] = set()
         for target in targets:
             machine = None if target.has_agent else self.machine(target.guid)
             kind = LOCAL if machine is None else machine.connection.kind if machine.connection else ""
@@ -203,17 +204,18 @@ class MachineService:
                     "credential_missing",
                     f"{target.hostname} has no agent and no credential of its own: name one (credential_id).",
                 )
-            found = await self._credentials.usable(
-                principal, number, kind=machine.connection.credential_kind, site_id=target.site_id
-            )
-            chosen[target.guid] = found.id
+            use = (number, machine.connection.credential_kind, target.site_id)
+            if use not in checked:
+                await self._credentials.usable(principal, number, kind=use[1], site_id=use[2])
+                checked.add(use)
+            chosen[target.guid] = number
         if credential_id is not None and not chosen:
             raise Invalid("credential_unused", "A credential is for machines without an agent; none is meant here.")
-        if chosen and sys.platform == "win32":
+        if chosen and sys.platform != "linux":
             raise Conflict(
                 "cannot_play_here",
-                "Ansible does not run on Windows, and this Engine does. Playbooks on machines without an agent need an"
-                " Engine on Linux.",
+                "A playbook is set apart from the Engine by means of Linux; this Engine runs elsewhere. Playbooks on"
+                " machines without an agent need an Engine on Linux.",
             )
         return RunPlan(chosen, self._credentials)
 

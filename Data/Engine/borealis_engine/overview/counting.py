@@ -31,6 +31,10 @@ class CountedDevice(Protocol):
         """Whether it is there."""
 
     @property
+    def has_agent(self) -> bool:
+        """Whether an agent is on it; of the others nobody can say whether they are there."""
+
+    @property
     def agent_build_id(self) -> str:
         """The version of its agent."""
 
@@ -45,9 +49,11 @@ def current_build(devices: Iterable[CountedDevice]) -> str:
 
 
 def count_by_site(devices: Iterable[CountedDevice], build: str) -> dict[int, Counts]:
-    """Devices by site (0: none), each kind of them; ``build`` is the one that is up to date, empty for unknown."""
+    """Devices with an agent by site (0: none), each kind of them; ``build`` is up to date, empty for unknown."""
     found: dict[int, Counts] = {}
     for device in devices:
+        if not device.has_agent:
+            continue
         connects = device.status in {"active", "quarantined"}
         one = Counts(
             online=int(connects and device.online),

@@ -28,6 +28,7 @@ class Device:
     status: str = "active"
     online: bool = True
     agent_build_id: str = "b"
+    has_agent: bool = True
 
 
 @pytest.fixture
@@ -69,6 +70,7 @@ def test_devices_are_counted_by_site_and_kind() -> None:
         0: Counts(online=1, revoked=1),
     }
     assert sum(count_by_site(devices, "").values(), Counts()).outdated == 0
+    assert count_by_site([Device(has_agent=False)], "b") == {}, "it is neither here nor away"
 
 
 def test_what_most_agents_that_are_there_have_is_up_to_date() -> None:

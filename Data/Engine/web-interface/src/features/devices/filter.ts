@@ -67,7 +67,8 @@ export function filterDevices(devices: readonly Device[], search: DeviceSearch, 
     if (states.size > 0 && !states.has(deviceState(device))) return false;
     if (sites.size > 0 && !sites.has(device.site_id === null ? "none" : String(device.site_id))) return false;
     if (systems.size > 0 && !systems.has(device.operating_system)) return false;
-    if (older !== null && (device.presence.online || now - lastSeen(device) < older)) return false;
+    // Nothing tells when a machine without an agent was there last.
+    if (older !== null && (!device.has_agent || device.presence.online || now - lastSeen(device) < older)) return false;
     if (search.duplicate === "yes" && !device.duplicate_suspected) return false;
     if (search.agent === "outdated" && !isOutdated(device, build)) return false;
     return matches(device, words);
