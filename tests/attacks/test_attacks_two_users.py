@@ -246,6 +246,35 @@ def test_survives_kill_of_one_users_agent_in_the_middle_of_a_script(house: House
     assert again["stdout"].strip() == house.bob.user.name
 
 
+def test_a_desktop_starts_one_agent_and_takes_it_along_when_it_ends(house: House, owner: httpx.Client) -> None:
+    """By the entry for sessions without systemd: a second one does nothing, and signing out ends the first."""
+    bob, name = house.bob, house.bob.user.name
+    environment = {**bob.environment, "XDG_RUNTIME_DIR": str(bob.user.home)}
+    second = subprocess.run(
+        [*bob.command, "--autostart"], env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (second.returncode, second.stderr) == (0, ""), "one of this user's is there already"
+    bob.stop()
+    wait_for("the sign-out", lambda: name not in house.signed_in(owner), seconds=5)
+    words = bob.user.command("sh", "-c", '"$@" & wait', "a desktop", *bob.command[4:], "--autostart")
+    desktop = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for("the agent of the desktop", lambda: name in house.signed_in(owner), log=bob.output)
+        (run,) = run_script(owner, "id -un", context="interactive", run_as_user=name)
+        assert run["stdout"].strip() == name
+    finally:
+        desktop.kill()
+        desktop.wait()
+    wait_for("the end with the session", lambda: name not in house.signed_in(owner), seconds=15)
+    wait_for("the end of its process", lambda: not _agents_of(bob.user), seconds=15)
+
+
+def _agents_of(user: User) -> list[str]:
+    """The user's processes that are agents."""
+    found = subprocess.run(["ps", "-u", str(user.uid), "-o", "args="], capture_output=True, text=True, check=False)
+    return [line for line in found.stdout.splitlines() if "agent.py" in line]
+
+
 def test_rejects_a_name_that_nobody_can_have_and_one_for_system(house: House, owner: httpx.Client) -> None:
     body = {"script_content": "id", "script_type": "bash", "all": True}
     for more in (

@@ -147,9 +147,10 @@ export function Composer({ first, stored: given, keep = false }: Props) {
                   <Autocomplete
                     mt="sm"
                     label="Which user"
-                    description={here.length > 0 ? `Signed in there now: ${here.join(", ")}` : "Nobody is signed in there with an agent now."}
+                    description={here.length > 0 ? `Signed in there now: ${here.slice(0, 5).join(", ")}${here.length > 5 ? ` and ${here.length - 5} more` : ""}` : "Nobody is signed in there with an agent now."}
                     placeholder="Any; who sits at the machine comes first"
                     maxLength={256}
+                    limit={50}
                     data={here}
                     value={draft.user}
                     onChange={(user) => change({ user })}
