@@ -1,6 +1,7 @@
 """Guards for every test: no network but loopback, no inherited Borealis settings."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import settings
 from pytest_socket import enable_socket, socket_allow_hosts  # type: ignore[import-untyped]
 
 # The same examples in every run, and no deadline: how fast a shared machine is at some moment says nothing.
-settings.register_profile("borealis", deadline=None, derandomize=True)
+# On Windows, which is emulated, fewer: what they look for depends on no system.
+settings.register_profile(
+    "borealis", deadline=None, derandomize=True, max_examples=15 if sys.platform == "win32" else 100
+)
 settings.load_profile("borealis")
 
 

@@ -25,7 +25,7 @@ class PowerShells:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._answered: set[Sequence[str]] = set()
+        self._answered: set[tuple[str, ...]] = set()
 
     async def answers(self, command: Sequence[str]) -> bool:
         """Whether what ``command`` begins interprets PowerShell.
@@ -35,6 +35,7 @@ class PowerShells:
         Args:
             command: as for a script, with ``-File`` as its last word.
         """
+        command = tuple(command)
         if command in self._answered:
             return True
         try:

@@ -11,6 +11,7 @@ from tests.fakes.crash_disk import CrashDisk, Crashed
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.inline_executor import InlineExecutor
 from tests.fakes.jobs import make_order
+from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.outbox import Spool, open_spool
 from borealis_wire.events import RunStatus
@@ -73,7 +74,9 @@ async def life(spool: Spool, truth: Truth, clock: FakeClock, script: list[tuple[
 actions = st.tuples(st.sampled_from(["begin", "begin", "end", "deliver"]), st.integers(0, 5))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40 if ON_WINDOWS else 400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     scripts=st.lists(st.lists(actions, max_size=14), min_size=1, max_size=4),
     crashes=st.lists(st.integers(0, 40), min_size=4, max_size=4),
