@@ -57,13 +57,19 @@ class Leases:
     async def load(self, *, possible: bool) -> None:
         """Take up what was live when the last life of the Engine ended; what cannot be is ended now."""
         for row in await self._db.read(store.load_live):
-            lease = self._from_row(row)
-            idle = watching.is_idle(lease, monotonic=self._clock.monotonic(), idle_seconds=self._settings.idle_seconds)
-            if possible and not idle and self._pool.fits(lease.address) and lease.guid not in self._by_guid:
+            used_at = watching.used_at_after_restart(
+                row["last_used"],
+                monotonic=self._clock.monotonic(),
+                now=self._clock.now(),
+                idle_seconds=self._settings.idle_seconds,
+            )
+            lease = _from_row(row, used_at or 0.0)
+            if possible and used_at is not None and self._pool.fits(lease.address) and lease.guid not in self._by_guid:
                 self._pool.reserve(lease.address)
                 self._by_guid[lease.guid] = lease
             else:
-                await self.record_end(lease, TunnelEnd.IDLE_TIMEOUT if idle else TunnelEnd.SERVER_STOP, ENGINE)
+                reason = TunnelEnd.IDLE_TIMEOUT if used_at is None else TunnelEnd.SERVER_STOP
+                await self.record_end(lease, reason, ENGINE)
 
     async def open(  # noqa: PLR0917
         self, record: DeviceRecord, principal: Principal, key: str, host: str, ports: tuple[int, ...], address: str
@@ -161,17 +167,6 @@ class Leases:
         """Delete what ended before then (Unix seconds). Raises ``Unavailable``."""
         await self._db.write(partial(store.prune, before=before))
 
-    def _from_row(self, row: Mapping[str, Any]) -> Lease:
-        same = ("id", "tunnel_id", "guid", "hostname", "site_id", "address", "public_key", "endpoint", "started_by")
-        used_at = watching.used_at_after_restart(
-            row["last_used"], monotonic=self._clock.monotonic(), now=self._clock.now()
-        )
-        return Lease(
-            **{name: row[name] for name in (*same, "started_at", "ports", "last_used", "received", "sent")},
-            operators=dict.fromkeys(row["operators"]),
-            used_at=used_at,
-        )
-
     def _publish(self, lease: Lease, change: str, status: str) -> None:
         data = {
             "hostname": lease.hostname,
@@ -181,6 +176,15 @@ class Leases:
             "status": status,
         }
         self._feed.publish(Change(OperatorEvent.DEVICE_ACTIVITY_CHANGED.value, data, lease.guid, lease.site_id))
+
+
+def _from_row(row: Mapping[str, Any], used_at: float) -> Lease:
+    same = ("id", "tunnel_id", "guid", "hostname", "site_id", "address", "public_key", "endpoint", "started_by")
+    return Lease(
+        **{name: row[name] for name in (*same, "started_at", "ports", "last_used", "received", "sent")},
+        operators=dict.fromkeys(row["operators"]),
+        used_at=used_at,
+    )
 
 
 def entry(action: str, lease: Lease, actor: str, address: str, **detail: Any) -> AuditEntry:

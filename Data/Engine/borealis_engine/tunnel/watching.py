@@ -6,6 +6,7 @@ from borealis_base.wireguard.texts import PeerState, carried_data
 from borealis_engine.tunnel.models import Lease
 
 REFRESH_SHARE: Final = 0.5
+RESUME_SECONDS: Final = 60.0
 
 
 def observe(lease: Lease, state: PeerState, *, monotonic: float, now: float) -> bool:
@@ -37,9 +38,16 @@ def is_idle(lease: Lease, *, monotonic: float, idle_seconds: float) -> bool:
     return monotonic - lease.used_at >= idle_seconds
 
 
-def used_at_after_restart(last_used: float, *, monotonic: float, now: float) -> float:
-    """``last_used`` on the steady clock of this life; a wall clock that went backwards counts as now."""
-    return monotonic - max(0.0, now - last_used)
+def used_at_after_restart(last_used: float, *, monotonic: float, now: float, idle_seconds: float) -> float | None:
+    """``last_used`` on the steady clock of the Engine's new life; None where the tunnel is not taken up any more.
+
+    Nobody could use it while the Engine was away: who did shortly before gets a minute to come back. A wall clock that
+    went backwards counts as now.
+    """
+    ago = max(0.0, now - last_used)
+    if ago >= idle_seconds + RESUME_SECONDS:
+        return None
+    return monotonic - min(ago, max(0.0, idle_seconds - RESUME_SECONDS))
 
 
 def wants_refresh(lease: Lease, *, monotonic: float, idle_seconds: float) -> bool:

@@ -145,9 +145,19 @@ def test_counters_that_begin_anew_are_added() -> None:
     assert one.sent == 4100
 
 
-def test_survives_a_clock_that_was_set_back_over_a_restart() -> None:
-    assert watching.used_at_after_restart(5000.0, monotonic=10.0, now=4000.0) == 10.0
-    assert watching.used_at_after_restart(3900.0, monotonic=10.0, now=4000.0) == -90.0
+@pytest.mark.parametrize(
+    ("ago", "used_at"),
+    [(-500, 1000.0), (0, 1000.0), (300, 700.0), (880, 160.0), (959, 160.0), (960, None), (10**6, None)],
+)
+def test_over_a_restart_a_tunnel_keeps_its_idle_time_with_a_minute_to_come_back(
+    ago: float, used_at: float | None
+) -> None:
+    found = watching.used_at_after_restart(5000.0 - ago, monotonic=1000.0, now=5000.0, idle_seconds=900)
+    assert found == used_at
+
+
+def test_a_short_idle_time_begins_anew_over_a_restart() -> None:
+    assert watching.used_at_after_restart(4970.0, monotonic=1000.0, now=5000.0, idle_seconds=10) == 1000.0
 
 
 def test_settings_of_upstream_are_read() -> None:

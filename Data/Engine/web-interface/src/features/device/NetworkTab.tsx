@@ -1,4 +1,5 @@
 import { Stack } from "@mantine/core";
+import { TunnelSection } from "@/features/tunnel/TunnelSection";
 import { Facts } from "@/ui/Facts";
 import { Section } from "@/ui/Page";
 import { SimpleTable } from "@/ui/SimpleTable";
@@ -19,6 +20,7 @@ export function NetworkTab() {
       <Stack gap="xl">
         <NoInventory what="network" />
         <RemoteDesktop device={device} />
+        <TunnelSection device={device} />
       </Stack>
     );
   }
@@ -57,6 +59,7 @@ export function NetworkTab() {
         />
       </Section>
       <RemoteDesktop device={device} />
+      <TunnelSection device={device} />
     </Stack>
   );
 }
