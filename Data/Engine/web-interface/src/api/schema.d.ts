@@ -3917,10 +3917,12 @@ export interface components {
         };
         /**
          * MacroRequest
-         * @description A macro for one device. ``timeout_seconds``: it ends by itself after that.
+         * @description A macro for one device. ``timeout_seconds``: it ends by itself after that. ``run_as_user``: on whose screen.
          */
         MacroRequest: {
             guid: string;
+            /** @default  */
+            run_as_user: string;
             settings: components["schemas"]["MacroForm"];
             /** @default 3600 */
             timeout_seconds: number;
