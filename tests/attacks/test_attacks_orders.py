@@ -3,7 +3,6 @@
 A false Engine with the stolen certificate lets the real agent connect, and sends it every forgery there is.
 """
 
-import base64
 import json
 import time
 import uuid
@@ -23,11 +22,10 @@ from tests.attacks.forging import (
     travelling,
 )
 from tests.attacks.house import House
-from tests.programs.ansible_env import lend_ansible
 from tests.programs.programs import wait_for
 
 from borealis_wire.envelope import KEYS_TYPE
-from borealis_wire.events import EngineEvent, ScriptType
+from borealis_wire.events import EngineEvent
 
 pytestmark = pytest.mark.slow
 JOB = EngineEvent.QUICK_JOB_RUN
@@ -219,46 +217,6 @@ def test_upstreams_name_takes_the_same_envelope(house: House, imposter: FakeEngi
     wait_for("its mark", lambda: "upstreams-name" in house.marks() or None)
 
 
-def test_a_playbook_runs_and_ends_by_upstreams_names(house: House, imposter: FakeEngine, forger: Forger) -> None:
-    lend_ansible(house.agent.root)
-    tasks = (
-        f"    - shell: {house.mark('upstreams-playbook')}\n    - shell: sleep 600\n    - shell: {house.mark('late')}\n"
-    )
-    script = f"- hosts: all\n  gather_facts: false\n  tasks:\n{tasks}"
-    order = order_for(house.guid, script, timeout_seconds=120, script_type=ScriptType.ANSIBLE)
-    job = travelling(order, script, forger.engine)
-    assert imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_RUN, job) == {"status": "accepted"}
-    wait_for("its first task", lambda: "upstreams-playbook" in house.marks() or None, seconds=90)
-    real = cancel_of(order.run_id, house.guid, forger.engine)
-    imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_CANCEL, {"run_id": order.run_id})
-    imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_CANCEL, cancel_of(order.run_id, house.guid, THIEF))
-    imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_CANCEL, cancel_of("another-run", house.guid, forger.engine))
-    assert [r for r in imposter.results if r["run_id"] == order.run_id] == [], "a forged cancel ended the playbook"
-    imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_CANCEL, real)
-    assert imposter.result_of(order.run_id)["status"] == "Cancelled"
-    assert "late" not in house.marks()
-
-
-def test_rejects_upstreams_playbook_events_without_an_envelope(
-    house: House, imposter: FakeEngine, forger: Forger
-) -> None:
-    """As upstream's Engine sends them: the playbook in the open, its signature computed and left out."""
-    playbook = f"- hosts: all\n  gather_facts: false\n  tasks: [{{shell: {house.mark('in-the-open')}}}]\n"
-    plain = {
-        "run_id": uuid.uuid4().hex,
-        "target_hostname": "anywhere",
-        "playbook_name": "site.yml",
-        "playbook_content": base64.b64encode(playbook.encode()).decode(),
-        "playbook_encoding": "base64",
-        "connection": "local",
-        "variable_values": {},
-    }
-    for payload in (plain, {**plain, "envelope": None}, {**forger.by_thief("in-the-open"), **plain}):
-        answer = imposter.call(EngineEvent.ANSIBLE_PLAYBOOK_RUN, payload)
-        assert answer["status"] == "refused", payload
-    assert imposter.call(JOB, forger.genuine("after-the-open-ones")) == {"status": "accepted"}
-
-
 def test_rejects_every_other_event_that_could_run_something(house: House, imposter: FakeEngine, forger: Forger) -> None:
     job = forger.by_thief("other-event")
     for event in (EngineEvent.VPN_TUNNEL_START, EngineEvent.VPN_TUNNEL_STOP):
@@ -282,8 +240,4 @@ def test_nothing_forged_has_run(house: House, imposter: FakeEngine) -> None:
     """The marks of all of the above: only those of what was as the Engine would send it."""
     genuine = {"ran", "control", "beside", "twice", "after-cancel", "still-there"}
     assert genuine <= house.marks()
-    assert (
-        house.marks()
-        & {*FORGERIES, "moved", "interactive", "other-event", "cancelled", "vouched", "late", "in-the-open"}
-        == set()
-    )
+    assert house.marks() & {*FORGERIES, "moved", "interactive", "other-event", "cancelled", "vouched"} == set()
