@@ -6,8 +6,11 @@ from typing import Final
 
 from borealis_agent.capabilities.macro.keysyms import LEVEL3, SHIFT
 
-_COLUMNS: Final = {0: (0, 1, 4, 5), 1: (2, 3)}
-"""The columns of a row by group: plain, with Shift, with AltGr, with both (X Keyboard Extension, 17.1.1)."""
+_ONE_LAYOUT: Final = (0, 1, 4, 5)
+"""The columns of a row where there is one layout: plain, with Shift, with AltGr, with both."""
+_OF_SEVERAL: Final = {0: (0, 1), 1: (2, 3)}
+"""Where there are several, by the one in force. What follows is theirs in an order that depends on each key (X Keyboard
+Extension, 17.1.1), and is left alone: spare keys type it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +30,14 @@ class Layout:
 
     def strokes(self, keysym: int) -> tuple[int, ...] | None:
         """The keycodes to press, modifiers first; None where this layout cannot type it."""
-        columns = _COLUMNS.get(self.group, ())
+        several = any(_second(row) for row in self.rows)
         for level in range(4):
             held = self._held(level)
             if held is None:
                 continue
             for number, row in enumerate(self.rows):
-                if _at(row, columns, level) == keysym:
+                columns = self._columns(row, several)
+                if level < len(columns) and columns[level] < len(row) and row[columns[level]] == keysym:
                     return (*held, self.first + number)
         return None
 
@@ -43,18 +47,22 @@ class Layout:
         free = [self.first + number for number, row in enumerate(self.rows) if not any(row)]
         return [code for code in reversed(free) if code not in used]
 
+    def _columns(self, row: Sequence[int], several: bool) -> Sequence[int]:
+        if not several:
+            return _ONE_LAYOUT
+        if not _second(row) and set(row[4:]) <= {0, *row[:2]}:
+            return _OF_SEVERAL[0]  # such as Enter, which is the same in all of them
+        return _OF_SEVERAL.get(self.group, ())
+
     def _held(self, level: int) -> tuple[int, ...] | None:
         wanted = [keysym for bit, keysym in ((1, SHIFT), (2, LEVEL3)) if level & bit]
         found = [self.key(keysym) for keysym in wanted]
         return None if None in found else tuple(code for code in found if code is not None)
 
 
-def _at(row: Sequence[int], columns: Sequence[int], level: int) -> int:
-    """A key that has nothing of its own in a second group has what the first one has, whatever group is in force."""
-    second = row[2:4]
-    if not any(second) or list(second) == list(row[:2]):
-        columns = _COLUMNS[0]
-    return row[columns[level]] if level < len(columns) and columns[level] < len(row) else 0
+def _second(row: Sequence[int]) -> bool:
+    """Whether a key has something of its own in a second layout; where there is one only, it is told twice."""
+    return any(row[2:4]) and list(row[2:4]) != list(row[:2])
 
 
 def neighbours(codes: Iterable[int]) -> list[tuple[int, int]]:
