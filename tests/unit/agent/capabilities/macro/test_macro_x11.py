@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ pytestmark = [
 ]
 PROGRAM = Path(__file__).parents[4] / "programs" / "typed.py"
 LOST, GRABBED, HELD = "does not have the focus", "Another program has the keyboard", "holds Ctrl"
-CAPS_LOCK, SHIFT_L, CTRL_L = 0xFFE5, 0xFFE1, 0xFFE3
+CAPS_LOCK, SHIFT_L, CTRL_L, ALT_GR = 0xFFE5, 0xFFE1, 0xFFE3, 0xFE03
 
 
 def hands() -> list[int]:
@@ -58,7 +59,7 @@ class Window:
         ups = sum("up" in one for one in self.said)
         assert len(keys) == ups, "no key stays down"
         self.said.clear()
-        return "".join(chr(key & 0xFFFFFF) for key in keys if key not in {CAPS_LOCK, SHIFT_L, CTRL_L})
+        return "".join(chr(key & 0xFFFFFF) for key in keys if key not in {CAPS_LOCK, SHIFT_L, CTRL_L, ALT_GR})
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,16 @@ def test_more_characters_than_there_are_spare_keys(do: Callable[..., str], windo
     text = "".join(map(chr, range(0x400, 0x430))) * 2
     assert do(title="Beta", text=text) == ""
     assert windows[1].heard() == text
+
+
+@pytest.mark.parametrize("layout", ["de", "fr", "ru,us", "us"])
+def test_a_text_is_the_same_on_any_keyboard(
+    do: Callable[..., str], desktop: Desktop, windows: tuple[Window, Window], layout: str
+) -> None:
+    subprocess.run(["setxkbmap", "-layout", layout], env={**os.environ, **desktop.environment}, check=True)
+    text = "hello 1 @~{[ß Ж €"
+    assert do(title="Alpha", text=text) == ""
+    assert windows[0].heard() == text
 
 
 def test_the_keyboard_is_as_it_was(desktop: Desktop) -> None:
