@@ -81,7 +81,8 @@ class XHand:
         layout = self._layout([keysym_of(chord.key)])
         held = [self._key(layout, name) for name in chord.modifiers]
         strokes = layout.strokes(keysym_of(chord.key)) or (self._key(layout, chord.key),)
-        self._strike(self._pinned(), (*held, *strokes), caps=chord.key == "caps_lock")
+        codes = tuple(dict.fromkeys((*held, *strokes)))  # Ctrl+Shift+? has one Shift
+        self._strike(self._pinned(), codes, caps=chord.key == "caps_lock")
 
     def type(self, text: str) -> None:
         """Type a text, key by key.

@@ -214,6 +214,16 @@ def test_rejects_to_type_while_somebody_holds_a_modifier_and_waits_for_its_end(
     assert alpha.heard() == "ac"
 
 
+def test_a_modifier_that_is_named_and_needed_is_pressed_once(
+    do: Callable[..., str], windows: tuple[Window, Window]
+) -> None:
+    alpha, _ = windows
+    assert do(title="Alpha", keys="Ctrl+Shift+?") == ""
+    alpha("sync")
+    assert [one["key"] for one in alpha.said if "key" in one] == [CTRL_L, SHIFT_L, ord("?")]
+    assert alpha.heard() == "?"
+
+
 def test_whatever_has_the_focus_is_meant_where_no_window_is_named(
     do: Callable[..., str], windows: tuple[Window, Window]
 ) -> None:
