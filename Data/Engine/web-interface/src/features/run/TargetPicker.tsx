@@ -58,7 +58,8 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
   };
   const online = targets.devices.filter(isConnected).length;
   const unconnected = targets.devices.filter((device) => deviceState(device) === "unconnected").length;
-  const away = targets.devices.length - online;
+  const agentless = targets.devices.filter((device) => !device.has_agent).length;
+  const away = targets.devices.length - online - agentless;
 
   return (
     <Stack gap="xs">
@@ -156,7 +157,7 @@ export function TargetPicker({ chosen, targets, onChange, lost }: Props) {
         <Text size="sm" fw={600} aria-live="polite">
           {targets.devices.length === 0
             ? "No device is chosen"
-            : `${devicesOf(targets.devices.length)}: ${online.toLocaleString()} online${unconnected ? `, ${unconnected.toLocaleString()} not connected` : ""}${away > unconnected ? `, ${(away - unconnected).toLocaleString()} offline` : ""}`}
+            : `${devicesOf(targets.devices.length)}: ${online.toLocaleString()} online${unconnected ? `, ${unconnected.toLocaleString()} not connected` : ""}${away > unconnected ? `, ${(away - unconnected).toLocaleString()} offline` : ""}${agentless ? `, ${agentless.toLocaleString()} without an agent` : ""}`}
         </Text>
         {targets.devices.length > 0 || chosen.guids.length > 0 ? (
           <Button size="compact-xs" variant="subtle" color="gray" onClick={() => onChange({ guids: [], sites: [], all: false })}>
