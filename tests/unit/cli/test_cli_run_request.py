@@ -35,6 +35,13 @@ def test_names_guids_and_sites_go_where_they_belong() -> None:
     assert build(everywhere=True)["all"] is True
 
 
+def test_a_user_is_named_for_the_interactive_context_alone() -> None:
+    named = build(everywhere=True, user="ada")
+    assert (named["context"], named["run_as_user"]) == ("interactive", "ada")
+    assert build(everywhere=True, user="ada", context="interactive") == named
+    assert "run_as_user" not in build(everywhere=True)
+
+
 def test_a_file_brings_its_name_and_its_type(tmp_path: Path) -> None:
     script = tmp_path / "clean up.py"
     script.write_bytes(b"\xef\xbb\xbfprint('\xc3\xa4')\n")
@@ -98,6 +105,7 @@ def test_times_variables_and_attachments(tmp_path: Path) -> None:
         ({"everywhere": True, "script_type": "perl"}, "powershell"),
         ({"everywhere": True, "playbook": PlaybookSwitches(check=True)}, "for playbooks"),
         ({"everywhere": True, "context": "root"}, "--context"),
+        ({"everywhere": True, "context": "system", "user": "ada"}, "--context interactive"),
         ({"everywhere": True, "timeout": "soon"}, "--timeout"),
         ({"everywhere": True, "variables": ["novalue"]}, "NAME=VALUE"),
     ],

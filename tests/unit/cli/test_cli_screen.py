@@ -18,7 +18,8 @@ STATE: dict[str, Any] = {
     "hostname": "lab",
     "reachable": True,
     "user": "anna",
-    "watchers": [{"username": "olga", "monitor": 1, "rate": 10.0, "quality": 60, "since": 1.0}],
+    "users": ["anna", "bert"],
+    "watchers": [{"username": "olga", "monitor": 1, "rate": 10.0, "quality": 60, "since": 1.0, "user": "anna"}],
 }
 LIST = {
     "user": "anna",
@@ -54,7 +55,8 @@ def engine(cli: CliWorld) -> CliWorld:
 def test_screen_tells_who_watches_and_asks_the_device_only_when_told(cli: CliWorld) -> None:
     printed = engine(cli)("screen", "lab")
     assert printed.status == 0
-    assert "olga (monitor 1)" in printed.out
+    assert "olga (monitor 1 of anna)" in printed.out
+    assert "anna, bert" in printed.out
     assert not cli.rest.bodies(f"POST {PLACE}/screen/list")
     assert engine(cli)("screen", "lab", "--json").json == STATE
 
@@ -107,3 +109,8 @@ def test_rejects_an_answer_that_is_no_picture() -> None:
         client.post_for_bytes("/x", {})
     with client_of(httpx.Response(200, json={})) as client, pytest.raises(Unreachable):
         client.post_for_bytes("/x", {})
+
+
+def test_whose_screen_is_said_to_the_engine(cli: CliWorld) -> None:
+    assert engine(cli)("screen", "lab", "--windows", "--user", "bert").status == 0
+    assert cli.rest.bodies(f"POST {PLACE}/screen/list") == [{"user": "bert"}]

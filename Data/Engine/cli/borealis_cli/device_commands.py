@@ -185,7 +185,7 @@ def _show(around: Surroundings, device: dict[str, Any]) -> None:
             ("Description", device["description"]),
             ("State", _state(device, now)),
             ("Sessions", contexts or "none"),
-            ("Signed in", ", ".join(map(_signed_in, device["presence"]["users"])) or "nobody with an agent"),
+            ("Signed in", ", ".join(map(_signed_in, device["presence"].get("users", []))) or "nobody with an agent"),
             ("Last seen", f"{moment(device['presence']['last_seen'])} ({ago(device['presence']['last_seen'], now)})"),
             ("Site", device["site_name"] or "none"),
             ("Fingerprint", device["ssl_key_fingerprint"]),

@@ -316,9 +316,8 @@ def _show_recap(around: Surroundings, client: EngineClient, run_id: str) -> None
 
 def _user(one: dict[str, Any]) -> str:
     """Whose agent ran it, or whom it waits for."""
-    if one["ran_as_user"] or not one["run_as_user"]:
-        return str(one["ran_as_user"])
-    return f"{one['run_as_user']}, not reached yet"
+    named, reached = one.get("run_as_user", ""), one.get("ran_as_user", "")
+    return f"{named}, not reached yet" if named and not reached else str(reached)
 
 
 def _took(one: dict[str, Any]) -> str:

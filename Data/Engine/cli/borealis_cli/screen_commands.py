@@ -75,7 +75,7 @@ def screen(
         [
             ("Device", state["hostname"]),
             ("Can be looked at", "yes" if state["reachable"] else "no: nobody is signed in, or it is not connected"),
-            ("Signed in", ", ".join(state["users"]) or "nobody"),
+            ("Signed in", ", ".join(state.get("users", [])) or "nobody"),
             ("Watched by", watchers or "nobody"),
         ],
     )
@@ -110,7 +110,7 @@ def screen(
 
 
 def _watcher(one: dict[str, Any]) -> str:
-    return f"{one['username']} (monitor {one['monitor']}{' of ' + one['user'] if one['user'] else ''})"
+    return f"{one['username']} (monitor {one['monitor']}{' of ' + one['user'] if one.get('user') else ''})"
 
 
 def _region(text: str) -> dict[str, int]:
