@@ -138,6 +138,7 @@ def install_autostart(text: str, systemd: Systemd, progress: Progress) -> None:
         OSError: no right.
     """
     with progress.step("Start at sign-in") as notes:
+        _readable_folder(systemd.autostart.parent)
         write_atomic(systemd.autostart, text.encode(), mode=0o644)
         notes.append(AUTOSTART)
 
@@ -151,6 +152,7 @@ def install_units(units: Sequence[Unit], systemd: Systemd, progress: Progress) -
     """
     with progress.step("Services") as notes:
         for unit in units:
+            _readable_folder(systemd.file_of(unit.name).parent)
             write_atomic(systemd.file_of(unit.name), unit.text.encode(), mode=0o644)
             notes.append(unit.name)
         systemd.control("daemon-reload")
@@ -227,6 +229,14 @@ def settings_to_keep(environ: Mapping[str, str]) -> dict[str, str]:
     """The ``BOREALIS_…`` settings that a service keeps from the command that installed it; never a secret."""
     dropped = {"BOREALIS_INSTALLER_CODE", "BOREALIS_ROOT", "BOREALIS_PROJECT_ROOT", "BOREALIS_PYTHON"}
     return {name: value for name, value in environ.items() if name.startswith("BOREALIS_") and name not in dropped}
+
+
+def _readable_folder(folder: Path) -> None:
+    """Make a folder where it is missing; everybody's sessions read what lies there, whatever the umask of ``sudo``."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        path.chmod(0o755)
 
 
 def _is_ours(file: Path, mark: str) -> bool:

@@ -1,5 +1,6 @@
 """The text of the systemd units, and what installing and removing them does."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -117,8 +118,13 @@ def test_a_desktop_starts_the_same_program_with_the_guard(root: str) -> None:
 
 def test_the_entry_of_a_desktop_is_taken_away_by_its_own_installation(fake: "FakeSystemctl") -> None:
     mine, other = layout_at("/r"), layout_at("/r2")
-    install_autostart(agent_autostart(mine, server_url=""), fake.systemd, Progress(quiet=True))
+    before = os.umask(0o077)
+    try:
+        install_autostart(agent_autostart(mine, server_url=""), fake.systemd, Progress(quiet=True))
+    finally:
+        os.umask(before)
     assert fake.systemd.autostart.stat().st_mode & 0o777 == 0o644
+    assert fake.systemd.autostart.parent.stat().st_mode & 0o777 == 0o755, "every user's desktop reads it"
     remove_units(other, fake.systemd, Progress(quiet=True))
     assert fake.systemd.autostart.exists()
     remove_units(mine, fake.systemd, Progress(quiet=True))

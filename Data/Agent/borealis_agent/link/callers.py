@@ -89,8 +89,9 @@ class Callers:
         return counts.connections == 0
 
     def forget(self, uid: int) -> None:
-        """It was no account of a person: nothing of it is kept."""
-        self._by_uid.pop(uid, None)
+        """It entered and is no account of a person: nothing of it is kept."""
+        if self.leave(uid):
+            del self._by_uid[uid]
 
     def may_ask(self, uid: int, now: float) -> bool:
         """A request more; False where there were too many within a minute, over all connections of the account."""

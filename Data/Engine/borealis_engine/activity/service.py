@@ -203,7 +203,6 @@ class ActivityService:
         run = self._live.get(run_id) or await self._db.read(lambda conn: store.find_run(conn, run_id))
         if run is None or not run.is_told_by(guid, context, user):
             return None
-        run.ran_as_user = run.ran_as_user or user
         return run
 
     # --- housekeeping

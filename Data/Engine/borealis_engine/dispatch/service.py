@@ -121,7 +121,7 @@ class Dispatcher:
             # Handed to this user's agent while it named nobody; it has them, and will tell how they end.
             for run_id in running & set(unclaimed.slots):
                 if (run := self._activity.live(run_id)) is not None:
-                    self._move(unclaimed, run, user)
+                    self._adopt(run, user)
         await self._resume(self._lanes.get((guid, context, user)), running)
         if user and unclaimed is not None:
             self._pump(unclaimed)
@@ -194,6 +194,8 @@ class Dispatcher:
             Unavailable: not recorded; the device must send it again.
         """
         run = await self._activity.find(result.run_id, guid, context, user)
+        if run is not None and user and not run.ran_as_user and run.sent_at is not None:
+            self._adopt(run, user)
         verdict = results.judge(run, result, self._clock.now())
         if run is None or verdict.ignored:
             log.info("ignored a result", guid=guid, run_id=result.run_id, why=verdict.ignored)
@@ -287,6 +289,14 @@ class Dispatcher:
         run.ran_as_user, run.rerouted = user, run.sent_at is not None
         if not lane.slots:
             self._lanes.pop(lane.key, None)
+
+    def _adopt(self, run: LiveRun, user: str) -> None:
+        """This user's agent got it while it named nobody."""
+        lane = self._lanes.get(_key_of(run))
+        if lane is not None and run.run_id in lane.slots:
+            self._move(lane, run, user)
+        else:
+            run.ran_as_user = user
 
     def _hand_out(self, lane: Lane) -> None:
         if self._tasks is None or not self._reachable(lane.key):

@@ -149,6 +149,16 @@ async def test_an_agent_that_names_nobody_is_served_as_before(desk: Bench) -> No
         assert await told(desk, each, "ada") == {"status": "ok"}
 
 
+async def test_a_result_by_a_name_of_what_was_handed_to_nobody_by_name_ends_it(desk: Bench) -> None:
+    desk.link.sessions = {(GUID, INTERACTIVE)}
+    run_id = await launch(desk)
+    await settle(desk)
+    assert await told(desk, run_id, "ada") == {"status": "ok"}
+    assert (await desk.run(run_id))["ran_as_user"] == "ada"
+    assert desk.dispatcher.statistics()["lanes"] == 0, "nothing of it is left behind"
+    assert (await told(desk, run_id, "bob"))["ignored"] == "unknown_run"
+
+
 async def test_a_cancel_goes_to_whose_agent_has_the_run(desk: Bench) -> None:
     from tests.unit.engine.dispatch.conftest import ADMIN
 
