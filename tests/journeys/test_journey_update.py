@@ -99,7 +99,7 @@ class Fleet:
                 "the approval",
                 lambda: client.post(f"/api/admin/device-approvals/{reference}/approve", json={}).status_code == 200,
             )
-        self.settings(update_trial_seconds=8)
+        self.settings(update_trial_seconds=12)
         self.guid = wait_for("the device online", lambda: next(iter(self.online()), ""), seconds=60)
 
     def settings(self, **values: Any) -> None:
@@ -204,7 +204,7 @@ def test_an_agent_becomes_another_build_and_stays_the_same_device(fleet: Fleet) 
     ("change", "reason"),
     [
         (prepend("agent.py", CRASH), "ended 3 times"),
-        (append("borealis_agent/app/__init__.py", DEAF), "did not reach the Engine within 8 s"),
+        (append("borealis_agent/app/__init__.py", DEAF), "did not reach the Engine within 12 s"),
         (needs_more, "ended 3 times"),
         (append("Roles/role_ScriptExec_SYSTEM.py", "1 / 0\n"), "Roles that worked before do not any more"),
     ],

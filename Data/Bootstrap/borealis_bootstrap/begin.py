@@ -9,21 +9,20 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from borealis_base.files import write_atomic
 from borealis_base.trial import AGAIN, FILE, STARTER, Build, Update, boot_id, decide, read_update, write_update
 from borealis_bootstrap.errors import CannotGoOn, explain
 from borealis_bootstrap.layout import Runtime, python_in
-from borealis_bootstrap.staging import code_shelf, environment_shelf
-from borealis_bootstrap.supervision import PERSON_MUST_ACT, Supervision
+from borealis_bootstrap.shelf import code_shelf, environment_shelf
 
+PERSON_MUST_ACT: Final = 3
 END_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 0.5
 
@@ -188,14 +187,15 @@ def _is_there(runtime: Runtime, build: Build) -> bool:
 
 
 def _note(runtime: Runtime, build: Build) -> None:
-    """Let ``up`` and ``status`` know what runs, where the supervisor's own commands keep that."""
-    supervision = Supervision(runtime)
-    started = supervision.started()
-    if started is None or (started.version, started.environment) == (build.version, build.environment):
-        return
-    with contextlib.suppress(OSError):
-        fresh = replace(started, version=build.version, environment=build.environment)
-        write_atomic(runtime.run / "started.json", json.dumps(asdict(fresh)).encode())
+    """Let ``up`` and ``status`` know what runs, in the note that ``supervision`` keeps where there is no systemd."""
+    path = runtime.run / "started.json"
+    try:
+        started: Any = json.loads(path.read_text(encoding="utf-8"))
+        if (started["version"], started["environment"]) != (build.version, build.environment):
+            fresh = {**started, "version": build.version, "environment": build.environment}
+            write_atomic(path, json.dumps(fresh).encode())
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no supervisor of ours, or a torn note, which it treats as none
 
 
 def is_over(path: Path, trial: Update) -> bool:
@@ -256,6 +256,8 @@ if sys.platform != "win32":
 
 def _run_child(command: Sequence[str], environ: Mapping[str, str], path: Path, trial: Update | None) -> int:
     """Windows has no exec: stay as the parent, and end a trial in time."""
+    import subprocess
+
     with subprocess.Popen(list(command), env=dict(environ)) as child:
         while True:
             try:

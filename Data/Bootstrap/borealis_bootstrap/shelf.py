@@ -7,7 +7,6 @@ and page.
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from borealis_base.files import sync_folder, write_atomic
+from borealis_bootstrap.layout import Runtime
 
 MARKER: Final = ".complete"
+CURRENT: Final = "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,16 @@ class Shelf:
         return self.pointer.with_name(self.pointer.name + ".version")
 
 
+def code_shelf(runtime: Runtime) -> Shelf:
+    """The staged versions of one program."""
+    return Shelf(runtime.code, runtime.code / CURRENT)
+
+
+def environment_shelf(runtime: Runtime) -> Shelf:
+    """The Python environments of one program."""
+    return Shelf(runtime.environments, runtime.venv)
+
+
 def discard(path: Path) -> None:
     """Delete a version; its marker first, so that a deletion cut short does not look complete.
 
@@ -99,4 +110,6 @@ def discard(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         (path / MARKER).unlink()
     if path.is_dir() and not path.is_symlink():
+        import shutil  # what the agent is started by need not load it each time
+
         shutil.rmtree(path)

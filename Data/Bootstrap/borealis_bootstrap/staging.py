@@ -8,25 +8,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
 
 from borealis_base.files import write_atomic
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.layout import Runtime
 from borealis_bootstrap.package import files_of, put_package
-from borealis_bootstrap.shelf import MARKER, Shelf
-
-CURRENT: Final = "current"
-
-
-def code_shelf(runtime: Runtime) -> Shelf:
-    """The staged versions of one program."""
-    return Shelf(runtime.code, runtime.code / CURRENT)
-
-
-def environment_shelf(runtime: Runtime) -> Shelf:
-    """The Python environments of one program."""
-    return Shelf(runtime.environments, runtime.venv)
+from borealis_bootstrap.shelf import CURRENT, MARKER, code_shelf, environment_shelf
 
 
 def version_of(sources: tuple[tuple[str, Path], ...]) -> str:
