@@ -1,6 +1,7 @@
 """What tests need of a machine, and what is said where it is missing."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -34,3 +35,20 @@ def test_without_apt_root_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_need_says_why() -> None:
     assert all(need.reason and need.package for need in NEEDS)
+
+
+def test_what_is_installed_bare_leaves_out_what_debian_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command[1:])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    install_needs([need for need in NEEDS if need.program in {"wine", "git"}], Progress(quiet=True), root=True)
+    assert ran == [
+        ["update", "-q"],
+        ["install", "-q", "-y", "git"],
+        ["install", "-q", "-y", "--no-install-recommends", "wine", "wine64"],
+    ]
