@@ -21,6 +21,9 @@ class FakeWires:
         """As it was made."""
         return self.why_missing
 
+    async def clear(self) -> None:
+        """Nothing is ever left of a dictionary."""
+
     async def up(self, peers: Sequence[DevicePeer]) -> None:
         """With these peers and no others."""
         self._check()

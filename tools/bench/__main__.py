@@ -1,4 +1,4 @@
-"""``./Borealis.sh bench [--page|--playbook|--screen|--tunnels] [--json FILE]``: what this machine reaches, as table and JSON."""
+"""``./Borealis.sh bench [--page|--playbook|--screen|--tunnels] [--json FILE]``: what this machine reaches."""
 
 import argparse
 import asyncio

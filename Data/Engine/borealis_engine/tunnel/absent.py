@@ -18,6 +18,9 @@ class NoWires:
         """Always the reason."""
         return self._reason
 
+    async def clear(self) -> None:
+        """There is nothing."""
+
     async def up(self, peers: Sequence[DevicePeer]) -> None:
         """Never."""
         raise WiresError(self._reason)

@@ -23,6 +23,10 @@ class Interface:
         """Why there can be none."""
         return self._wires.missing()
 
+    async def clear(self) -> None:
+        """At start: nothing of an earlier life stays."""
+        await self._wires.clear()
+
     async def add(self, peer: DevicePeer) -> None:
         """Let a device in. Raises ``WiresError``."""
         async with self._lock:

@@ -1,8 +1,10 @@
 """The Engine's interface on Linux."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from borealis_base.wireguard.linux import LinuxInterface, WireGuardError, what_is_missing
 from borealis_base.wireguard.texts import Peer, PeerState, is_interface_name
@@ -12,6 +14,8 @@ from borealis_engine.tunnel import rules
 from borealis_engine.tunnel.ports import DevicePeer, WiresError
 
 assert sys.platform != "win32"  # so that the other platform's type check passes over this file
+
+NETWORKS: Final = Path("/sys/class/net")
 
 
 class LinuxWires:
@@ -36,6 +40,12 @@ class LinuxWires:
     def missing(self) -> str:
         """Rights and programs."""
         return what_is_missing()
+
+    async def clear(self) -> None:
+        """Only where there is something: an Engine that starts changes nothing of its machine's network."""
+        if (NETWORKS / self._interface.name).exists():
+            with contextlib.suppress(WireGuardError):  # somebody else's then
+                await self._interface.clear()
 
     async def up(self, peers: Sequence[DevicePeer]) -> None:
         """The filter is there before the first packet can be."""

@@ -31,6 +31,9 @@ class Wires(Protocol):
     def missing(self) -> str:
         """Why there are no tunnels here, in one sentence; empty where there can be."""
 
+    async def clear(self) -> None:
+        """At start: take away what an earlier life could not. Never raises."""
+
     async def up(self, peers: Sequence[DevicePeer]) -> None:
         """Make the interface with these peers. Raises ``WiresError``; nothing is left behind then."""
 

@@ -86,6 +86,7 @@ class TunnelService:
         if self.unavailable:
             log.warning("there are no tunnels on this Engine; everything else works", reason=self.unavailable)
         else:
+            await self._interface.clear()
             pair, made = await asyncio.to_thread(
                 load_or_make,
                 self._key_files.private,

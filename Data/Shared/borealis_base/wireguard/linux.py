@@ -114,9 +114,15 @@ class LinuxInterface:
                 with contextlib.suppress(TimeoutError, OSError):
                     await self._clear()  # the guard may have been killed
         finally:
-            if self._lock >= 0:
-                os.close(self._lock)
-                self._lock = -1
+            self._release()
+
+    async def clear(self) -> None:
+        """Take away what an earlier life left, once its guard has ended. Raises ``WireGuardError``."""
+        await self._take_lock()
+        try:
+            await self._clear()
+        finally:
+            self._release()
 
     async def exists(self) -> bool:
         """Whether it is there still: somebody may have taken it away."""
@@ -168,20 +174,30 @@ class LinuxInterface:
             self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise WireGuardError(f"{path} cannot be opened: {error.strerror or error}") from error
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except OSError:
-                if loop.time() > deadline:
-                    os.close(self._lock)
-                    self._lock = -1
-                    raise WireGuardError(
-                        f"another program of this machine has the interface {self.name}; give this one another name"
-                    ) from None
-            await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(LOCK_SECONDS):
+                while not self._lock_is_ours():  # noqa: ASYNC110  # another process lets go of it
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            self._release()
+            raise WireGuardError(
+                f"another program of this machine has the interface {self.name}; give this one another name"
+            ) from None
+        except BaseException:
+            self._release()
+            raise
+
+    def _lock_is_ours(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _release(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def _clear(self) -> None:
         await self._do("ip", "link", "delete", "dev", self.name)

@@ -1,5 +1,6 @@
 """The tunnel on Linux: ``ip``, ``wg``, ``nft``, and ``wireguard-go`` where the kernel has no WireGuard."""
 
+import contextlib
 import sys
 
 from borealis_agent.capabilities.wireguard.ports import DriverError, Folders
@@ -68,11 +69,9 @@ class LinuxDriver:
         """Only where its configuration says that an earlier life had something up and could not take it away."""
         if not self._file.exists():
             return
-        try:
-            await self._interface.create()  # which takes away what is there
-        except WireGuardError:
-            return  # nothing can be there without the rights, or it is somebody else's
-        await self.down()
+        with contextlib.suppress(WireGuardError):  # somebody else's then
+            await self._interface.clear()
+        self._file.unlink(missing_ok=True)
 
     async def engine(self) -> PeerState | None:
         """The one peer."""
