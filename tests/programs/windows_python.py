@@ -122,7 +122,7 @@ class Windows:
             "PYTHONPATH": paths,
             "PYTHONUTF8": "1",
             # Compiling everything anew takes longer than most that is tested here.
-            "PYTHONPYCACHEPREFIX": windows_path(KEPT / "windows-bytecode"),
+            "PYTHONPYCACHEPREFIX": windows_path(python / "bytecode"),
         }
 
     def start(self) -> None:

@@ -145,7 +145,7 @@ def test_a_cancel_ends_the_whole_tree(client: httpx.Client, windows: Windows) ->
 
 def test_a_time_out_ends_the_whole_tree(client: httpx.Client, windows: Windows) -> None:
     marker = "71234.5"
-    (run,) = run_script(client, sleeping_tree(windows, marker), script_type="batch", timeout_seconds=3)
+    (run,) = run_script(client, sleeping_tree(windows, marker), script_type="batch", timeout_seconds=6)
     assert (run["status"], run["stdout"].strip()) == ("Timed Out", "begun"), run
     wait_for("the sleepers to be gone", lambda: not processes_with(f"time.sleep({marker})"), seconds=10)
 

@@ -150,7 +150,7 @@ async def test_output_comes_while_the_script_runs(make: MakeExecutor, tmp_path: 
 
 async def test_a_time_out_ends_the_whole_tree(make: MakeExecutor, tmp_path: Path) -> None:
     script, files = tree(tmp_path)
-    outcome = await run(make(), script, timeout=4)
+    outcome = await run(make(), script, timeout=12)
     assert (outcome.status, outcome.stdout.strip()) == (RunStatus.TIMED_OUT, "begun")
     await gone(await pids_in(files))
 
