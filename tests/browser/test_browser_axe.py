@@ -133,7 +133,6 @@ def test_axe_finds_nothing_on_any_page(fleet: dict[str, str], desk: Desk) -> Non
                 "/software",
                 "/users",
                 "/screen",
-                "/macro",
                 "/activity",
                 "/roles",
                 "/logs",
