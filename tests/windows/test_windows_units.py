@@ -13,7 +13,7 @@ import pytest
 from tests.programs.programs import REPOSITORY
 from tests.programs.windows_python import Windows, a_windows, windows_path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 FOLDERS = ("tests/unit/agent", "tests/unit/base", "tests/unit/wire", "tests/windows/inside")
 NOT_THERE = {
@@ -66,7 +66,7 @@ def results(windows: Windows, request: pytest.FixtureRequest, tmp_path_factory: 
     report = tmp_path_factory.mktemp("windows") / "report.xml"
     options = ("-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1", f"--junitxml={windows_path(report)}")
     options += ("--continue-on-collection-errors",)
-    done = windows.run_python("-m", "pytest", *options, *asked, seconds=600)
+    done = windows.run_python("-m", "pytest", *options, *asked, seconds=840)
     assert report.exists(), f"pytest did not come to its end there:\n{done.stdout[-6000:]}"
     return Results(read_report(report), done.stdout)
 
