@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from borealis_agent.role_api import JobFile
-from borealis_agent.trust import TrustedKeys, apply_keys, verify_cancel, verify_job
+from borealis_agent.trust import TrustedKeys, apply_keys, keys_after_enrolment, verify_cancel, verify_job
 from borealis_wire import base64s, strict_json
 from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, seal
 from borealis_wire.events import RefusalCode, RunContext, ScriptType
@@ -221,7 +221,6 @@ REFUSALS: list[tuple[str, RefusalCode, Callable[[], Any]]] = [
     ("two_names_in_one_folder", RefusalCode.MALFORMED, lambda: job(files=TWO_FILES)),
     ("other_device", RefusalCode.WRONG_DEVICE, lambda: job(device_guid="0F1C6E1E-7C5B-4B0A-9B35-0C9A5F3E2D10")),
     ("lower_case_device", RefusalCode.WRONG_DEVICE, lambda: job(device_guid=GUID.lower())),
-    ("user_for_the_service", RefusalCode.MALFORMED, raw(user="ada")),
     ("other_context", RefusalCode.WRONG_CONTEXT, lambda: job(context=RunContext.INTERACTIVE)),
     ("expired", RefusalCode.EXPIRED, lambda: job(issued_at=NOW - 100, expires_at=NOW)),
     ("a_later_day", RefusalCode.EXPIRED, lambda: job(issued_at=NOW - 90_000, expires_at=NOW - 86_400)),
@@ -469,24 +468,33 @@ class TestKeys:
         assert caught.value.code is RefusalCode.MALFORMED
 
 
-@pytest.mark.parametrize(
-    ("named", "own", "runs"),
-    [("ada", "ada", True), ("", "ada", True), ("ada", "bob", False), ("ada", "Ada", False), ("ada", "", False)],
-)
-def test_a_named_user_runs_it_and_nobody_else(named: str, own: str, runs: bool) -> None:
-    payload = job(context=RunContext.INTERACTIVE, user=named)
-    asked = {"trusted": TRUSTED, "device_guid": GUID, "context": RunContext.INTERACTIVE, "now": NOW}
-    if runs:
-        assert verify_job(payload, user=own, **asked).order.user == named
-        return
-    with pytest.raises(Refused) as raised:
-        verify_job(payload, user=own, **asked)
-    assert raised.value.code is RefusalCode.WRONG_CONTEXT
+class TestKeysAfterEnrolment:
+    """Whoever has the TLS key but not the signing key brings in no key of his own (threats 8)."""
 
+    PINNED = TrustedKeys(TRUSTED, frozenset({THIEF.public.key_id}), 100.0)
 
-@pytest.mark.parametrize("name", ["", " ada", "a\nb", "a\u202eb", "x" * 257, 7, None])
-def test_rejects_a_name_that_no_account_has(name: Any) -> None:
-    payload = raw(user=name, context="interactive")()
-    with pytest.raises(Refused) as raised:
-        verify_job(payload, trusted=TRUSTED, device_guid=GUID, context=RunContext.INTERACTIVE, now=NOW, user="ada")
-    assert raised.value.code is RefusalCode.MALFORMED
+    def offered(self, *keys: VerifyKey) -> TrustedKeys:
+        return TrustedKeys({key.key_id: key for key in keys}, issued_at=200.0)
+
+    def test_a_first_enrolment_takes_what_is_offered(self) -> None:
+        offered = self.offered(NEXT.public)
+        for pinned, same in ((TrustedKeys(), True), (TrustedKeys(), False), (self.PINNED, False)):
+            assert keys_after_enrolment(offered, pinned=pinned, same_engine=same, fresh=False) is offered
+
+    def test_rejects_another_signing_key_at_an_enrolment_that_nobody_asked_for(self) -> None:
+        with pytest.raises(Refused) as caught:
+            keys_after_enrolment(self.offered(NEXT.public), pinned=self.PINNED, same_engine=True, fresh=False)
+        assert caught.value.code is RefusalCode.UNKNOWN_KEY
+
+    def test_rejects_a_key_beside_the_pinned_one(self) -> None:
+        offered = self.offered(NEXT.public, ENGINE.public)
+        kept = keys_after_enrolment(offered, pinned=self.PINNED, same_engine=True, fresh=False)
+        assert kept is self.PINNED
+
+    def test_a_person_with_a_fresh_code_may_bring_a_new_key_but_no_revoked_one(self) -> None:
+        offered = self.offered(NEXT.public, THIEF.public)
+        taken = keys_after_enrolment(offered, pinned=self.PINNED, same_engine=True, fresh=True)
+        assert list(taken.keys) == [NEXT.public.key_id]
+        assert (taken.revoked, taken.issued_at) == (self.PINNED.revoked, 200.0)
+        with pytest.raises(Refused):
+            keys_after_enrolment(self.offered(THIEF.public), pinned=self.PINNED, same_engine=True, fresh=True)
