@@ -56,8 +56,9 @@ class Lan:
         """Give a device another address, as when it goes from one network to another."""
         end = device or number
         namespace, near, far = f"bor{os.getpid()}D{end}", f"ve{os.getpid()}n{end}", f"ve{os.getpid()}f{end}"
-        ip("-n", namespace, "address", "add", f"192.0.2.{other}", "peer", ENGINE_ADDRESS, "dev", far)
+        # In this order: the second address on the same way would go with the first.
         ip("-n", namespace, "address", "del", f"192.0.2.{number}", "peer", ENGINE_ADDRESS, "dev", far)
+        ip("-n", namespace, "address", "add", f"192.0.2.{other}", "peer", ENGINE_ADDRESS, "dev", far)
         ip("-n", self.engine, "route", "replace", f"192.0.2.{other}", "dev", near)
 
 

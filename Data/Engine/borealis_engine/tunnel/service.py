@@ -337,10 +337,12 @@ class TunnelService:
             for lease in self._leases:
                 if (seen := states.get(lease.public_key)) is not None:
                     watching.observe(lease, seen, monotonic=monotonic, now=now)
-        monotonic = self._clock.monotonic()
         for lease in self._leases:
-            if watching.is_idle(lease, monotonic=monotonic, idle_seconds=self._settings.idle_seconds):
-                await self._end_alone(lease, TunnelEnd.IDLE_TIMEOUT)
+            if self._is_idle(lease):
+                async with self._alone(lease.guid):
+                    if self._is_idle(lease):  # somebody may have come to share it meanwhile
+                        await self._end(lease, TunnelEnd.IDLE_TIMEOUT, ENGINE)
+        monotonic = self._clock.monotonic()
         if monotonic - self._kept_at >= KEEP_SECONDS:
             self._kept_at = monotonic
             with contextlib.suppress(EngineError):
@@ -361,6 +363,9 @@ class TunnelService:
             detail = f"The Engine could not make its end of the tunnel: {error}."
             raise Unavailable("tunnel_unavailable", detail) from error
         return lease
+
+    def _is_idle(self, lease: Lease) -> bool:
+        return watching.is_idle(lease, monotonic=self._clock.monotonic(), idle_seconds=self._settings.idle_seconds)
 
     async def _share(self, lease: Lease, principal: Principal, address: str) -> None:
         watching.touch(lease, monotonic=self._clock.monotonic(), now=self._clock.now())
