@@ -15,11 +15,20 @@ from typing import Any, Final
 
 from borealis_wire import base64s
 from borealis_wire.enrolment_token import parse_enrolment_token
-from borealis_wire.envelope import CANCEL_TYPE, JOB_TYPE, KEYS_TYPE, SCREEN_TYPE, pre_authentication_encoding, seal
+from borealis_wire.envelope import (
+    CANCEL_TYPE,
+    JOB_TYPE,
+    KEYS_TYPE,
+    SCREEN_TYPE,
+    TUNNEL_TYPE,
+    pre_authentication_encoding,
+    seal,
+)
 from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
 from borealis_wire.orders import CancelOrder, KeysStatement
 from borealis_wire.proof import proof_message, proof_v2_message
+from borealis_wire.tunnel import TunnelStart, TunnelStop
 from vector_macros import macros
 from vector_material import DEVICE, ENGINE, GUID, NEXT, NOW, RUN_ID, STRANGER, octets, order
 from vector_refusals import refusals
@@ -154,6 +163,24 @@ def envelopes() -> dict[str, Any]:
     """DSSE's encoding, and envelopes of every type around canonical bytes."""
     cancel = CancelOrder(RUN_ID, GUID, NOW, NOW + 86400)
     statement = KeysStatement((ENGINE.public, NEXT.public), (STRANGER.public.key_id,), NOW)
+    agent, tunnel = f"LAB-7_{GUID}_SYSTEM", octets("tunnel").hex()[:32]
+    start = TunnelStart(
+        order_id=RUN_ID,
+        device_guid=GUID,
+        agent_id=agent,
+        tunnel_id=tunnel,
+        virtual_ip="10.255.0.2/32",
+        engine_virtual_ip="10.255.0.1",
+        allowed_ips="10.255.0.1/32",
+        endpoint="engine.example:30000",
+        server_public_key=base64s.encode(octets("a WireGuard key")),
+        client_public_key=base64s.encode(octets("another WireGuard key")),
+        allowed_ports=(3389, 47002),
+        idle_seconds=900,
+        issued_at=NOW,
+        expires_at=NOW + 60,
+    )
+    stop = TunnelStop(RUN_ID, GUID, agent, tunnel, "operator_stop", NOW, NOW + 60)
     small = order(files=(), environment={}, variables=(), timeout_seconds=0, job_id="a text", issued_at=NOW + 0.25)
     for_user = order(context=RunContext.INTERACTIVE, user="zoë")
     return {
@@ -181,6 +208,8 @@ def envelopes() -> dict[str, Any]:
                 ("cancel", CANCEL_TYPE, cancel.to_payload()),
                 ("keys", KEYS_TYPE, statement.to_payload()),
                 ("screen", SCREEN_TYPE, look().to_payload()),
+                ("tunnel start", TUNNEL_TYPE, start.to_payload()),
+                ("tunnel stop", TUNNEL_TYPE, stop.to_payload()),
             )
         ],
     }
