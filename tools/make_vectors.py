@@ -21,6 +21,7 @@ from borealis_wire.envelope import (
     KEYS_TYPE,
     SCREEN_TYPE,
     TUNNEL_TYPE,
+    UPDATE_TYPE,
     pre_authentication_encoding,
     seal,
 )
@@ -29,6 +30,7 @@ from borealis_wire.keys import SigningKey
 from borealis_wire.orders import CancelOrder, KeysStatement
 from borealis_wire.proof import proof_message, proof_v2_message
 from borealis_wire.tunnel import TunnelStart, TunnelStop
+from borealis_wire.updates import UpdateOrder
 from vector_macros import macros
 from vector_material import DEVICE, ENGINE, GUID, NEXT, NOW, RUN_ID, STRANGER, octets, order
 from vector_refusals import refusals
@@ -182,6 +184,17 @@ def envelopes() -> dict[str, Any]:
     )
     stop = TunnelStop(RUN_ID, GUID, agent, tunnel, "operator_stop", NOW, NOW + 60)
     small = order(files=(), environment={}, variables=(), timeout_seconds=0, job_id="a text", issued_at=NOW + 0.25)
+    update = UpdateOrder(
+        request_id=RUN_ID,
+        device_guid=GUID,
+        build_id=octets("a build").hex()[:16],
+        release="1.4.2",
+        sha256=octets("a package").hex(),
+        size=362_000,
+        allow_older=False,
+        issued_at=NOW,
+        expires_at=NOW + 600,
+    )
     for_user = order(context=RunContext.INTERACTIVE, user="zoë")
     return {
         "pae": [
@@ -210,6 +223,7 @@ def envelopes() -> dict[str, Any]:
                 ("screen", SCREEN_TYPE, look().to_payload()),
                 ("tunnel start", TUNNEL_TYPE, start.to_payload()),
                 ("tunnel stop", TUNNEL_TYPE, stop.to_payload()),
+                ("update", UPDATE_TYPE, update.to_payload()),
             )
         ],
     }
