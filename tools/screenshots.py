@@ -33,7 +33,7 @@ from borealis_engine.core.paths import EnginePaths
 from fleet.seed import seed_devices
 
 EMPTY_PLACES: Final = ("/", "/devices", "/enrol", "/sites", "/run", "/activity", "/scripts", "/audit")
-ALL_PLACES: Final = (*EMPTY_PLACES, "/operators", "/server", "/account")
+ALL_PLACES: Final = (*EMPTY_PLACES, "/credentials", "/operators", "/server", "/account")
 TABS: Final = (
     "",
     "/hardware",
@@ -44,6 +44,7 @@ TABS: Final = (
     "/activity",
     "/roles",
     "/screen",
+    "/macro",
     "/logs",
 )
 
@@ -60,6 +61,13 @@ SCRIPT: Final = {
     "assembly_kind": "script",
     "assembly_type": "bash",
     "payload": {"type": "bash", "script": "df --human-readable --local\n"},
+}
+
+CREDENTIAL: Final = {
+    "name": "Switches",
+    "description": "Core switches in Berlin",
+    "kind": "ssh",
+    "secret": {"username": "admin", "password": "only for this picture"},
 }
 
 
@@ -108,6 +116,7 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
         guid = enrol(engine, agent)
         with engine.owner() as owner:
             owner.post("/api/assemblies", json=SCRIPT).raise_for_status()
+            owner.post("/api/credentials", json=CREDENTIAL).raise_for_status()
             owner.post("/api/sites", json={"name": "Head office", "description": "Berlin"}).raise_for_status()
             (good,) = run_script(owner, "uname -sr; uptime", guids=[guid], script_name="How is it?")
             run_script(owner, "echo looking; ls /nowhere", guids=[guid], script_name="Look for a folder")
