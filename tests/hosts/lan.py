@@ -172,7 +172,7 @@ class TunnelHosts(Hosts):
         for tunnel in self.rest("GET", "/api/tunnel/active")[1]["tunnels"]:
             self.rest("DELETE", f"/api/tunnel/disconnect?agent_id={tunnel['guid']}&everybody=true")
         for number in self.agents:
-            wait_for("the device's end to go", lambda number=number: not self.has_interface(number), seconds=15)  # type: ignore[misc]
+            wait_for("the device's end to go", lambda number=number: not self.has_interface(number), seconds=60)  # type: ignore[misc]
 
     def links(self) -> str:
         """The interfaces of the Engine's machine."""

@@ -31,6 +31,7 @@ from borealis_wire.tunnel import TunnelEnd
 TICK_SECONDS: Final = 10.0
 KEEP_SECONDS: Final = 60.0
 MAX_HISTORY: Final = 200
+MAX_UNHEARD: Final = 10_000
 PRUNE_SECONDS: Final = 3600.0
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 
@@ -69,6 +70,7 @@ class TunnelService:
         self._lists = AllowLists(db=db, clock=clock, settings=settings)
         self._leases = Leases(db=db, clock=clock, randomness=randomness, feed=feed, settings=settings)
         self._keys: dict[str, str] = {}
+        self._unheard: dict[str, tuple[Lease, TunnelEnd]] = {}
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: Supervisor | None = None
         self._kept_at = self._pruned_at = float("-inf")
@@ -282,8 +284,10 @@ class TunnelService:
             self._keys[guid] = check_key(public_key)
         except BadKey:
             self._keys.pop(guid, None)
-        lease = self._leases.get(guid)
+        lease, unheard = self._leases.get(guid), self._unheard.pop(guid, None)
         if lease is None:
+            if unheard is not None:
+                self._soon("tell a device that its tunnel was over", self._tell_end(*unheard))
             return
         lease.told = False
         if self._keys.get(guid) == lease.public_key:
@@ -392,7 +396,9 @@ class TunnelService:
 
     async def _tell_end(self, lease: Lease, reason: TunnelEnd) -> None:
         if not await self._teller.stop(lease, reason=reason.value):
-            log.info("a device did not hear that its tunnel is over; it ends it by itself", guid=lease.guid)
+            log.info("a device did not hear that its tunnel is over; it is told when it is back", guid=lease.guid)
+            if len(self._unheard) < MAX_UNHEARD:
+                self._unheard[lease.guid] = (lease, reason)
 
     async def _tell_again(self, lease: Lease) -> None:
         async with self._alone(lease.guid):
