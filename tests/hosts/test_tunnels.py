@@ -173,7 +173,8 @@ def test_survives_kill_9_of_the_engine_with_the_tunnel_up_again(hosts: TunnelHos
     assert reaches(hosts.lan.engine, address(tunnel), OPEN)
     hosts.engine.kill()
     wait_for("its interface to go", lambda: hosts.interface not in hosts.links(), seconds=10)
-    assert not run_in(hosts.lan.engine, "nft", "list", "ruleset").stdout
+    no_rules = lambda: not run_in(hosts.lan.engine, "nft", "list", "ruleset").stdout  # noqa: E731
+    wait_for("its filter to go", no_rules, seconds=10)
     hosts.start_engine()
     is_back = lambda: reaches(hosts.lan.engine, address(tunnel), OPEN, seconds=1)  # noqa: E731
     wait_for("the tunnel to be back", is_back, seconds=40, log=hosts.engine.output)
