@@ -37,8 +37,10 @@ def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TunnelHosts]:
 
 @pytest.fixture
 def hosts(lan: TunnelHosts) -> Iterator[TunnelHosts]:
-    """Both devices without tunnels, before and after."""
+    """Both devices connected and without tunnels before, and without tunnels after."""
     lan.disconnect_all()
+    for guid in lan.guids.values():
+        wait_for("the device to be connected", lambda guid=guid: lan.status(guid)["agent_socket"], seconds=60)  # type: ignore[misc]
     yield lan
     lan.disconnect_all()
 
