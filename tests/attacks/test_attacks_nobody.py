@@ -127,13 +127,14 @@ def test_rejects_every_other_method_on_every_route(target: Target) -> None:
 def test_rejects_forged_access_tokens_on_every_device_route_and_on_the_socket(
     target: Target, device: RogueDevice
 ) -> None:
-    routes = [path for path, rule, _ in addresses() if rule.kind == "device"]
+    routes = [(path, method) for path, rule, methods in addresses() if rule.kind == "device" for method in methods]
+    routes = [(path, method) for path, method in routes if method in {"GET", "POST", "PUT", "PATCH", "DELETE"}]
     assert len(routes) >= 4
     for token in forged_tokens(device):
         stranger = target.stranger()
         with stranger.http({"Authorization": f"Bearer {token}"}) as client:
-            for path in routes:
-                answer = client.post(path, json={"guid": device.guid})
+            for path, method in routes:
+                answer = client.request(method, path, json=None if method == "GET" else {"guid": device.guid})
                 assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token"), f"{path}: {token}"
         with pytest.raises(Declined, match="invalid_token"):
             stranger.socket({"Authorization": f"Bearer {token}"})
