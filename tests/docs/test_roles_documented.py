@@ -27,6 +27,7 @@ from borealis_wire.macro import parse_macro
 from borealis_wire.messages import Details, JobOutput, JobResult, QuickJobRun
 from borealis_wire.orders import parse_job
 from borealis_wire.screen import parse_screen
+from borealis_wire.shell import parse_shell
 from borealis_wire.tunnel import parse_tunnel
 from vector_material import ENGINE, GUID, NOW
 
@@ -85,6 +86,11 @@ def check_screen_order(text: str) -> None:
 def check_tunnel_order(text: str) -> None:
     payload = strict_json.canonical(json.loads(text))
     assert parse_tunnel(payload).to_payload() == payload
+
+
+def check_shell_order(text: str) -> None:
+    payload = strict_json.canonical(json.loads(text))
+    assert parse_shell(payload).to_payload() == payload
 
 
 def check_output(text: str) -> None:
@@ -153,6 +159,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "order": check_order,
     "screen_order": check_screen_order,
     "tunnel_order": check_tunnel_order,
+    "shell_order": check_shell_order,
     "health": check_health,
     "remote_desktop order": check_desktop_order,
     "macro order": check_macro_order,

@@ -90,6 +90,8 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             machines=absent,
             controller=absent,
             tunnels=absent,
+            shells=absent,
+            recordings=absent,
         )
         app: Any = create_api(services)
         transport = httpx.ASGITransport(app=app, client=(PEER, 40000))

@@ -14,7 +14,7 @@ from tests.fakes.fake_randomness import FakeRandomness
 
 from borealis_base.clock import Clock, SystemClock
 from borealis_base.tasks import Supervisor
-from borealis_engine.core.errors import EngineError, NotFound, Unauthenticated
+from borealis_engine.core.errors import Conflict, EngineError, NotFound, Unauthenticated
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.metrics import Metrics
 from borealis_engine.core.paths import EnginePaths
@@ -25,6 +25,7 @@ from borealis_engine.operators.models import SignedIn
 from borealis_engine.operators.permissions import OperatorRole, Principal
 from borealis_engine.screens import FrameHead, Viewer, WatchAsked, WindowList
 from borealis_engine.screens.watches import Watch
+from borealis_engine.shells import Seat, ShellAsked
 from borealis_wire.events import RunContext
 from borealis_wire.messages import JobOutput, JobResult
 from borealis_wire.updates import UpdateTold
@@ -251,6 +252,25 @@ class TestServer(uvicorn.Server):
         yield
 
 
+class FakeShells:
+    """Implements ``gateway.ports.Shells``: no device has a tunnel; keeps who asked, and who left."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, ShellAsked]] = []
+        self.left: list[tuple[Seat, bool]] = []
+        self.expelled: list[Seat] = []
+
+    async def open(self, principal: Principal, name: str, asked: ShellAsked, *, host: str, address: str) -> Seat:
+        self.asked.append((principal.username, name, asked))
+        raise Conflict("tunnel_down", "no tunnel")
+
+    def leave(self, seat: Seat, *, for_good: bool = False) -> None:
+        self.left.append((seat, for_good))
+
+    def expel(self, seat: Seat) -> None:
+        self.expelled.append(seat)
+
+
 @dataclass
 class World:
     """Everything around one gateway."""
@@ -267,6 +287,7 @@ class World:
     keys: FakeKeys
     screens: FakeScreens
     tunnels: FakeTunnels
+    shells: FakeShells
     port: int = 0
     clients: list[socketio.AsyncClient] = field(default_factory=list)
 
@@ -373,7 +394,7 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
     tokens.load()
     feed, metrics = ChangeFeed(), Metrics()
     devices, operators, dispatch, runs, keys = FakeDevices(), FakeOperators(), FakeDispatch(), FakeRuns(), FakeKeys()
-    screens, tunnels = FakeScreens(), FakeTunnels()
+    screens, tunnels, shells = FakeScreens(), FakeTunnels(), FakeShells()
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -388,8 +409,11 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
         screens=screens,
         updates=FakeUpdates(),
         tunnels=tunnels,
+        shells=shells,
     )
-    world = World(gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens, tunnels)
+    world = World(
+        gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens, tunnels, shells
+    )
     config = uvicorn.Config(
         gateway.asgi(_no_rest),
         host="127.0.0.1",

@@ -41,6 +41,8 @@ NEEDS: Final = (
     MachineNeed("ps", "procps", "tests that look for left-over processes"),
     MachineNeed("/usr/sbin/sshd", "openssh-server", "a machine without an agent; apt starts nothing of it here"),
     MachineNeed("chromium", "chromium", "the page in a real browser"),
+    MachineNeed("top", "procps", "a program that uses the whole screen of a shell"),
+    MachineNeed("vim.tiny", "vim-tiny", "an editor in a shell of the page"),
     MachineNeed("ip", "iproute2", "an enrolment between two network namespaces", root_only=True),
     MachineNeed("wg", "wireguard-tools", "tunnels", root_only=True),
     MachineNeed("wireguard-go", "wireguard-go", "tunnels where the kernel has no WireGuard", root_only=True),

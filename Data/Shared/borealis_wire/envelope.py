@@ -21,6 +21,7 @@ KEYS_TYPE: Final = "application/vnd.borealis.keys+json"
 TUNNEL_TYPE: Final = "application/vnd.borealis.tunnel+json"
 SCREEN_TYPE: Final = "application/vnd.borealis.screen+json"
 UPDATE_TYPE: Final = "application/vnd.borealis.update+json"
+SHELL_TYPE: Final = "application/vnd.borealis.shell+json"
 SIGNED_START: Final = b"DSSEv1 "
 """How everything begins that an envelope signs. A key that seals must sign nothing else that begins so."""
 

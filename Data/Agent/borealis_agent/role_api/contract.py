@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from borealis_agent.role_api.jobs import JobFile, JobHandler, JobOutcome, OutputSink, VerifiedJob
-from borealis_wire.events import RunContext, ScriptType
+from borealis_wire.events import RefusalCode, RunContext, ScriptType
+from borealis_wire.refusal import Refused
+from borealis_wire.shell import ShellOrder
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-def _no_secrets(sealed: str) -> str:
+def no_secrets(sealed: str) -> str:
+    """For an agent without a key."""
     raise ValueError("this agent cannot open secrets")
+
+
+async def no_shell_orders(envelope: Any) -> ShellOrder:
+    """For an agent that opens no shells."""
+    raise Refused(RefusalCode.UNSUPPORTED_TYPE, "this agent takes no orders to open a shell")
 
 
 class SocketPort(Protocol):
@@ -110,8 +118,10 @@ class RoleContext:
     start_task: Callable[[str, Any], Any]
     """Run a coroutine in the background until the role is stopped; a failure shows in the role's health."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    open_secret: Callable[[str], str] = _no_secrets
+    open_secret: Callable[[str], str] = no_secrets
     """Open a secret of an order, which was sealed for this device's key. Raises ``ValueError``."""
+    take_shell_order: Callable[[Any], Awaitable[ShellOrder]] = no_shell_orders
+    """The order in an envelope that came with a connection: verified, and never given twice. Raises ``Refused``."""
 
 
 class RoleModule(Protocol):

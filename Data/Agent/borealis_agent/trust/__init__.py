@@ -11,6 +11,7 @@ from borealis_agent.trust.policy import (
     verify_cancel,
     verify_job,
     verify_screen,
+    verify_shell,
     verify_tunnel,
     verify_update,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "verify_cancel",
     "verify_job",
     "verify_screen",
+    "verify_shell",
     "verify_tunnel",
     "verify_update",
 ]

@@ -17,6 +17,7 @@ from borealis_wire.envelope import (
     JOB_TYPE,
     KEYS_TYPE,
     SCREEN_TYPE,
+    SHELL_TYPE,
     TUNNEL_TYPE,
     UPDATE_TYPE,
     open_envelope,
@@ -27,6 +28,7 @@ from borealis_wire.limits import CLOCK_SKEW_SECONDS, MAX_FILES, MAX_FILES_BYTES,
 from borealis_wire.orders import CancelOrder, FileDigest, parse_cancel, parse_job, parse_keys, safe_file_name
 from borealis_wire.refusal import Refused
 from borealis_wire.screen import ScreenOrder, parse_screen
+from borealis_wire.shell import ShellOrder, parse_shell
 from borealis_wire.tunnel import TunnelStart, TunnelStop, parse_tunnel
 from borealis_wire.updates import UpdateOrder, parse_update
 
@@ -153,6 +155,27 @@ def verify_tunnel(
     _check_device(order.device_guid, device_guid)
     if context is not RunContext.SYSTEM:
         raise Refused(RefusalCode.WRONG_CONTEXT, f"tunnels are for the system agent, this is the {context} one")
+    _check_time(order.issued_at, order.expires_at, now)
+    return order
+
+
+def verify_shell(
+    envelope: Any, *, trusted: Mapping[str, VerifyKey], device_guid: str, context: RunContext, now: float
+) -> ShellOrder:
+    """Open an order to open a shell, as it comes in the first line of a connection.
+
+    Args:
+        envelope: the JSON value as it came; anything.
+        context: the run context of this agent: shells are the SYSTEM agent's.
+
+    Raises:
+        Refused: with the code that whoever connects is told. Does not check replay.
+    """
+    opened = open_envelope(envelope, expected_type=SHELL_TYPE, trusted=trusted)
+    order = parse_shell(opened.payload)
+    _check_device(order.device_guid, device_guid)
+    if context is not RunContext.SYSTEM:
+        raise Refused(RefusalCode.WRONG_CONTEXT, f"shells are for the system agent, this is the {context} one")
     _check_time(order.issued_at, order.expires_at, now)
     return order
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from borealis_engine.operators.service import OperatorService
     from borealis_engine.overview import OverviewService
     from borealis_engine.screens import ScreenService
+    from borealis_engine.shells import Recordings, ShellService
     from borealis_engine.signing.service import SigningService
     from borealis_engine.storage import Database
     from borealis_engine.tunnel import TunnelService
@@ -61,6 +62,8 @@ class Services:
         machines: "MachineService",
         controller: "Controller",
         tunnels: "TunnelService",
+        shells: "ShellService",
+        recordings: "Recordings",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -86,3 +89,5 @@ class Services:
         self.machines = machines
         self.controller = controller
         self.tunnels = tunnels
+        self.shells = shells
+        self.recordings = recordings

@@ -16,6 +16,7 @@ from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.server_api import RUNNING_KEY, Running
 from borealis_engine.api.services import Services
+from borealis_engine.app.ways import LocalWay, TunnelWay
 from borealis_engine.audit import AuditLog
 from borealis_engine.controller import Controller, Links
 from borealis_engine.core.errors import Fatal
@@ -35,6 +36,7 @@ from borealis_engine.machines import MachineService
 from borealis_engine.operators.service import OperatorService
 from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.screens import ScreenService
+from borealis_engine.shells import Recordings, ShellService, Way
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
 from borealis_engine.tunnel import make_tunnels
@@ -66,6 +68,7 @@ class Engine:
             "updates": services.updates.statistics(),
             "controller": services.controller.statistics(),
             "tunnels": services.tunnels.statistics(),
+            "shells": services.shells.statistics(),
             "tokens": services.access_tokens.statistics(),
         }
 
@@ -195,6 +198,22 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         settings, db=db, clock=clock, randomness=randomness, feed=feed, devices=devices, signing=signing
     )
     await tunnels.start()
+    way: Way = TunnelWay(tunnels, settings.tunnel, public_url=settings.public_url)
+    if settings.shells.local:
+        way = LocalWay(way, port=settings.tunnel.shell_port)
+    recordings = Recordings(
+        db=db, audit=audit, clock=clock, randomness=randomness, folder=paths.recordings, settings=settings.shells
+    )
+    await recordings.start()
+    shells = ShellService(
+        devices=devices,
+        signing=signing,
+        audit=audit,
+        clock=clock,
+        randomness=randomness,
+        way=way,
+        recorders=recordings,
+    )
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -209,6 +228,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         screens=screens,
         updates=updates,
         tunnels=tunnels,
+        shells=shells,
     )
     dispatcher.bind_link(Links(gateway, controller))
     screens.bind_link(gateway)
@@ -244,6 +264,8 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         machines=machines,
         controller=controller,
         tunnels=tunnels,
+        shells=shells,
+        recordings=recordings,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())

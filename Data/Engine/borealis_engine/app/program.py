@@ -120,6 +120,7 @@ class Program:
                 await engine.gateway.close()
                 await engine.services.screens.close()
                 await engine.services.tunnels.close()
+                await engine.services.shells.close()
         finally:
             engine.close()
             state_files.remove_state(self._settings.paths)
@@ -162,6 +163,9 @@ def loops(engine: "Engine", settings: EngineSettings) -> dict[str, Callable[[], 
         "updates": services.updates.run_loop,
         "controller": services.controller.run_loop,
         "tunnels": services.tunnels.run_loop,
+        "shells": services.shells.run_loop,
+        "recordings": services.recordings.run_loop,
+        "old recordings": services.recordings.prune_loop,
         "operators": services.operators.prune_loop,
         "overview": services.overview.sample_loop,
         "certificates": services.certificates.renew_loop,

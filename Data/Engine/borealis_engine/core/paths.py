@@ -66,6 +66,11 @@ class EnginePaths:
         return self.root / "Data" / "Run_Output"
 
     @property
+    def recordings(self) -> Path:
+        """What remote shells printed."""
+        return self.root / "Data" / "Recordings"
+
+    @property
     def logs(self) -> Path:
         """All log files."""
         return self.root / "Logs"

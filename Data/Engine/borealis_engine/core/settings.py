@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from borealis_engine.core.errors import Fatal
 from borealis_engine.core.paths import EnginePaths
+from borealis_engine.core.shell_settings import ShellSettings, load_shell_settings
 from borealis_engine.core.tunnel_settings import TunnelSettings, load_tunnel_settings
 
 DEFAULT_PORT = 5000
@@ -37,6 +38,7 @@ class EngineSettings:
     """The build of agents that counts as up to date; empty: the one that the bootstrap names, else the commonest."""
     source_root: Path = field(default_factory=Path)
     tunnel: TunnelSettings = field(default_factory=TunnelSettings)
+    shells: ShellSettings = field(default_factory=ShellSettings)
 
     @property
     def url(self) -> str:
@@ -73,6 +75,7 @@ class EngineSettings:
             "BOREALIS_MFA_ISSUER": self.mfa_issuer,
             "BOREALIS_AGENT_BUILD": self.agent_build,
             **self.tunnel.in_force(),
+            **self.shells.in_force(),
         }
 
 
@@ -105,6 +108,7 @@ def load_settings(environ: Mapping[str, str], *, source_root: Path) -> EngineSet
         agent_build=environ.get("BOREALIS_AGENT_BUILD", "").strip(),
         source_root=source_root,
         tunnel=load_tunnel_settings(environ),
+        shells=load_shell_settings(environ),
     )
 
 

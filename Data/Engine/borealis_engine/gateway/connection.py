@@ -39,7 +39,8 @@ class Limits:
 
 
 DEVICE_LIMITS: Final = Limits(400, 1200, 8 * MIB, 48 * MIB, 16 * MIB, 16)
-OPERATOR_LIMITS: Final = Limits(50, 200, 256 * KIB, 1 * MIB, 64 * KIB, 4)
+# Each key that is typed into a shell is a frame, and so is each word that its echo has arrived.
+OPERATOR_LIMITS: Final = Limits(400, 800, 256 * KIB, 1 * MIB, 64 * KIB, 4)
 
 
 @dataclass(slots=True, eq=False)

@@ -65,7 +65,7 @@ class EventPath:
         now = self._clock.monotonic()
         if EVENT_RULES[name].droppable:
             return owner.events.take(1, now)
-        delay = owner.events.delay(1, now)
+        delay = owner.events.delay(EVENT_RULES[name].cost, now)
         if delay > 0:
             await self._clock.sleep(delay)
         return not owner.connection.closed

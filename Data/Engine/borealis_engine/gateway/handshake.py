@@ -53,6 +53,15 @@ def read_knock(scope: Mapping[str, Any], trusted_proxies: Iterable[str], session
     )
 
 
+def called_host(scope: Mapping[str, Any]) -> str:
+    """The host that the client called, without its port; empty where it does not say."""
+    found = [str(value, "latin-1") for name, value in scope["headers"] if name.lower() == b"host"]
+    if len(found) != 1:
+        return ""
+    host, colon, port = found[0].rpartition(":")
+    return host if colon and port.isdigit() else found[0]
+
+
 def check_context(header: str | None, of_token: RunContext) -> None:
     """Refuse a context header that contradicts the token; an absent one is no contradiction.
 

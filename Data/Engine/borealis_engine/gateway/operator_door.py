@@ -10,6 +10,7 @@ from borealis_engine.core.errors import Conflict, TooLarge
 from borealis_engine.gateway.operator_socket import MAX_WATCHED, OperatorSocket
 from borealis_engine.gateway.ports import Runs
 from borealis_engine.gateway.screen_door import OperatorScreens
+from borealis_engine.gateway.shell_door import OperatorShells
 from borealis_wire.events import OperatorEvent
 
 Handler = Callable[[OperatorSocket, msgspec.Raw], Awaitable[dict[str, Any]]]
@@ -27,12 +28,13 @@ _WATCH = msgspec.json.Decoder(Watch)
 class OperatorDoor:
     """Handlers of operators' events by name."""
 
-    def __init__(self, *, runs: Runs, screens: OperatorScreens) -> None:
+    def __init__(self, *, runs: Runs, screens: OperatorScreens, shells: OperatorShells) -> None:
         self._runs = runs
         self.handlers: dict[str, Handler] = {
             OperatorEvent.WATCH_RUN: self._watch,
             OperatorEvent.UNWATCH_RUN: self._unwatch,
             **screens.handlers,
+            **shells.handlers,
         }
 
     async def _watch(self, socket: OperatorSocket, payload: msgspec.Raw) -> dict[str, Any]:

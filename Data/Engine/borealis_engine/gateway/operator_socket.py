@@ -16,6 +16,7 @@ from borealis_engine.gateway.frames import encode_event
 from borealis_engine.gateway.rules import FEED_PERMISSIONS, OF_NO_SITE
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.screens import Key, Viewer
+from borealis_engine.shells import Seat
 from borealis_wire.events import OperatorEvent
 from borealis_wire.limits import MIB
 
@@ -49,6 +50,12 @@ class OperatorSocket:
     watched: set[str] = field(default_factory=set)
     screens: dict[Key, Viewer] = field(default_factory=dict)
     """What it watches live, by device and monitor."""
+    shells: dict[str, Seat] = field(default_factory=dict)
+    """The shells it has open, by their ids."""
+    host: str = ""
+    """What the operator calls the Engine by."""
+    expelled: bool = False
+    """Its credentials do not hold any more."""
     permissions: frozenset[Permission] = field(init=False)
     missed: int = 0
     events: TokenBucket = field(default_factory=lambda: TokenBucket(20.0, 100.0))

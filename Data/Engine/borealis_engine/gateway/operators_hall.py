@@ -1,6 +1,7 @@
 """All sockets of operators: what happens is told to each within its rights, and rights are asked for again."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from borealis_base.clock import Clock
@@ -23,13 +24,25 @@ log = get_logger("server")
 
 
 class OperatorsHall:
-    """Fans changes out. The feed never waits for it, and it never waits for a browser."""
+    """Fans changes out. The feed never waits for it, and it never waits for a browser.
 
-    def __init__(self, *, clock: Clock, feed: ChangeFeed, admission: Admission, server: SocketServer) -> None:
+    ``other_rights`` hears of a socket whose operator has other rights than before.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        feed: ChangeFeed,
+        admission: Admission,
+        server: SocketServer,
+        other_rights: Callable[[OperatorSocket], None] = lambda _: None,
+    ) -> None:
         self._clock = clock
         self._feed = feed
         self._admission = admission
         self._server = server
+        self._other_rights = other_rights
         self._sockets: dict[OperatorSocket, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self.generation = 0
@@ -97,6 +110,7 @@ class OperatorsHall:
             identity = await self._admission.ask_again(socket.identity)
         except Unauthenticated:
             log.info("an operator's socket lost its credentials", user=socket.identity.principal.username)
+            socket.expelled = True
             self.leave(socket)
             await socket.connection.close()
             return True
@@ -105,6 +119,8 @@ class OperatorsHall:
             return False
         if self._changed.is_set():
             return True  # rights changed once more meanwhile; the next round asks again
+        if identity.principal != socket.identity.principal:
+            self._other_rights(socket)
         socket.resume(identity)
         return True
 

@@ -8,6 +8,7 @@ from borealis_engine.enrolment.tokens import AccessClaims
 from borealis_engine.operators.models import SignedIn
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.screens import FrameHead, Viewer, WatchAsked, WindowList
+from borealis_engine.shells import Seat, ShellAsked
 from borealis_wire.events import RunContext
 from borealis_wire.messages import JobOutput, JobResult
 from borealis_wire.updates import UpdateTold
@@ -124,3 +125,16 @@ class Tunnels(Protocol):
 
     def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """A device's socket is gone."""
+
+
+class Shells(Protocol):
+    """Remote shells; implemented by ``shells.ShellService``."""
+
+    async def open(self, principal: Principal, name: str, asked: ShellAsked, *, host: str, address: str) -> Seat:
+        """Open a shell, or take one up again. Raises ``EngineError``."""
+
+    def leave(self, seat: Seat, *, for_good: bool = False) -> None:
+        """The operator is gone, or does not want the shell any more; once more does nothing."""
+
+    def expel(self, seat: Seat) -> None:
+        """The operator's right is gone."""

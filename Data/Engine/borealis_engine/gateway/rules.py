@@ -20,12 +20,16 @@ _ESCAPED: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class EventRule:
-    """Who may send an event. ``droppable``: from a sender that floods it is dropped, others wait instead."""
+    """Who may send an event. ``droppable``: from a sender that floods it is dropped, others wait instead.
+
+    ``cost``: how much of a sender's rate it takes.
+    """
 
     sender: Sender
     max_bytes: int
     droppable: bool = False
     permission: Permission | None = None
+    cost: float = 1.0
 
 
 EVENT_RULES: Final[Mapping[str, EventRule]] = {
@@ -42,6 +46,11 @@ EVENT_RULES: Final[Mapping[str, EventRule]] = {
     DeviceEvent.AGENT_SILENT_UPDATE_STATUS: EventRule("device", 16 * KIB),
     OperatorEvent.WATCH_SCREEN: EventRule("operator", 1 * KIB, permission=Permission.SCREEN_VIEW),
     OperatorEvent.UNWATCH_SCREEN: EventRule("operator", 1 * KIB, permission=Permission.SCREEN_VIEW),
+    OperatorEvent.VPN_SHELL_OPEN: EventRule("operator", 4 * KIB, permission=Permission.SHELL),
+    # A key held down comes 30 times a second, and each is an event.
+    OperatorEvent.VPN_SHELL_SEND: EventRule("operator", 64 * KIB, permission=Permission.SHELL, cost=0.2),
+    OperatorEvent.VPN_SHELL_RESIZE: EventRule("operator", 1 * KIB, permission=Permission.SHELL, cost=0.5),
+    OperatorEvent.VPN_SHELL_CLOSE: EventRule("operator", 1 * KIB, permission=Permission.SHELL),
     OperatorEvent.WATCH_RUN: EventRule("operator", 1 * KIB, permission=Permission.RUNS_READ),
     OperatorEvent.UNWATCH_RUN: EventRule("operator", 1 * KIB, permission=Permission.RUNS_READ),
 }

@@ -23,7 +23,7 @@ from borealis_engine.gateway.connection import (
 from borealis_engine.gateway.device_door import DeviceDoor
 from borealis_engine.gateway.event_path import EventPath
 from borealis_engine.gateway.frames import ACK, encode_event, encode_packet, read_attached
-from borealis_engine.gateway.handshake import SOCKET_PATHS, read_knock
+from borealis_engine.gateway.handshake import SOCKET_PATHS, called_host, read_knock
 from borealis_engine.gateway.operator_door import OperatorDoor
 from borealis_engine.gateway.operator_socket import OperatorSocket
 from borealis_engine.gateway.operators_hall import OperatorsHall
@@ -34,6 +34,7 @@ from borealis_engine.gateway.ports import (
     Operators,
     Runs,
     Screens,
+    Shells,
     Tokens,
     Tunnels,
     Updates,
@@ -41,6 +42,7 @@ from borealis_engine.gateway.ports import (
 from borealis_engine.gateway.refusing import Refusals, answer_http
 from borealis_engine.gateway.screen_door import DeviceScreens, OperatorScreens
 from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions, choose_user
+from borealis_engine.gateway.shell_door import OperatorShells
 from borealis_engine.gateway.socket_server import SocketServer
 from borealis_wire.events import EngineEvent, RunContext
 
@@ -72,6 +74,7 @@ class Gateway:
         screens: Screens,
         updates: Updates,
         tunnels: Tunnels,
+        shells: Shells,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -85,6 +88,7 @@ class Gateway:
         self._screens = screens
         self._tunnels = tunnels
         self._operator_screens = OperatorScreens(screens=screens, server=self._server, clock=clock)
+        self._operator_shells = OperatorShells(shells=shells, server=self._server, clock=clock)
         self._device_door = DeviceDoor(
             dispatch=dispatcher,
             keys=signing,
@@ -93,11 +97,17 @@ class Gateway:
             updates=updates,
             tunnels=tunnels,
         )
-        self._hall = OperatorsHall(clock=clock, feed=feed, admission=self._admission, server=self._server)
+        self._hall = OperatorsHall(
+            clock=clock,
+            feed=feed,
+            admission=self._admission,
+            server=self._server,
+            other_rights=self._operator_shells.other_rights,
+        )
         self._events = EventPath(
             clock=clock,
             devices=self._device_door,
-            operators=OperatorDoor(runs=runs, screens=self._operator_screens),
+            operators=OperatorDoor(runs=runs, screens=self._operator_screens, shells=self._operator_shells),
         )
         self._refusals = Refusals()
         self._owners: dict[Connection, DeviceSession | OperatorSocket] = {}
@@ -157,7 +167,8 @@ class Gateway:
             if isinstance(identity, DeviceIdentity):
                 await self._serve_device(scope, DeviceSession(identity, connection))
             else:
-                await self._serve_operator(scope, OperatorSocket(identity, connection, generation))
+                socket = OperatorSocket(identity, connection, generation, host=called_host(scope))
+                await self._serve_operator(scope, socket)
         finally:
             kind.dec()
             self._owners.pop(connection, None)
@@ -191,6 +202,7 @@ class Gateway:
         finally:
             self._hall.leave(socket)
             self._operator_screens.leave(socket)
+            self._operator_shells.leave(socket)
 
     # --- dispatch.ports.DeviceLink
 
@@ -257,7 +269,7 @@ class Gateway:
     async def run_loop(self) -> None:
         """Let sockets in and keep them; a supervised task that runs as long as the Engine."""
         async with Supervisor() as tasks:
-            self._tasks = self._device_door.tasks = self._operator_screens.tasks = tasks
+            self._tasks = self._device_door.tasks = self._operator_screens.tasks = self._operator_shells.tasks = tasks
             try:
                 tasks.start("tell operators", self._hall.feed_loop(), vital=True)
                 tasks.start("check operators again", self._hall.check_loop(), vital=True)
@@ -266,14 +278,16 @@ class Gateway:
                     await self._sweep()
             finally:
                 # Without its tasks a socket hears nothing; its owner shall come again to one that does.
-                self._tasks = self._device_door.tasks = self._operator_screens.tasks = None
+                self._tasks = self._device_door.tasks = self._operator_screens.tasks = self._operator_shells.tasks = (
+                    None
+                )
                 for connection in self._owners:
                     connection.closed = True
                 await asyncio.shield(self._cut_all())
 
     async def close(self) -> None:
         """Cut every socket and end the library's own task; for the end of the Engine."""
-        self._tasks = self._device_door.tasks = self._operator_screens.tasks = None
+        self._tasks = self._device_door.tasks = self._operator_screens.tasks = self._operator_shells.tasks = None
         await self._cut_all()
         await self._server.shutdown()
 

@@ -29,6 +29,11 @@ class Permission(StrEnum):
     """To look at the screens of signed-in users."""
     TUNNELS_USE = "tunnels.use"
     """To open and end tunnels to devices, and to see who has one."""
+    SHELL = "shell"
+    """To open remote shells."""
+    RECORDINGS_READ = "recordings.read"
+    """To watch what was printed in remote shells, whoever had them open."""
+    RECORDINGS_DELETE = "recordings.delete"
     SCRIPTS_READ = "scripts.read"
     SCRIPTS_EDIT = "scripts.edit"
     CREDENTIALS_USE = "credentials.use"
@@ -62,6 +67,8 @@ _OPERATOR: Final = _VIEWER | {
     Permission.RUNS_START,
     Permission.SCREEN_VIEW,
     Permission.TUNNELS_USE,
+    Permission.SHELL,
+    Permission.RECORDINGS_READ,
     Permission.ENROLMENT_DECIDE,
     Permission.SCRIPTS_EDIT,
     Permission.CREDENTIALS_USE,

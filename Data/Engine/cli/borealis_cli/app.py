@@ -19,6 +19,7 @@ from borealis_cli import (
     screen_commands,
     server_commands,
     session_commands,
+    shell_commands,
     site_commands,
     tunnel_commands,
     update_commands,
@@ -59,6 +60,8 @@ def build() -> typer.Typer:
                 "device": devices.show_device,
                 "screen": screen_commands.screen,
                 "screenshot": screen_commands.screenshot,
+                "shell": shell_commands.shell,
+                "shells": shell_commands.shells,
                 "rename": devices.rename,
                 "describe": devices.describe,
                 "move": devices.move,
@@ -94,6 +97,7 @@ def build() -> typer.Typer:
     app.add_typer(machine_commands.machines, name="machines", rich_help_panel=_DEVICES)
     app.add_typer(credential_commands.credentials, name="credentials", rich_help_panel=_DEVICES)
     app.add_typer(tunnel_commands.tunnel, name="tunnel", rich_help_panel=_DEVICES)
+    app.add_typer(shell_commands.recordings, name="recordings", rich_help_panel=_DEVICES)
     app.add_typer(enrolment_commands.codes, name="codes", rich_help_panel=_ENROLMENT)
     app.add_typer(site_commands.sites, name="sites", rich_help_panel=_PEOPLE)
     app.add_typer(people_commands.users, name="users", rich_help_panel=_PEOPLE)

@@ -95,7 +95,14 @@ class EngineClient:
 
     def post_for_bytes(self, path: str, body: Mapping[str, Any]) -> bytes:
         """Do something whose answer is no JSON. Raises as :meth:`get`."""
-        answer = self._answer("POST", path, json=dict(body))
+        return self._bytes("POST", path, json=dict(body))
+
+    def get_for_bytes(self, path: str) -> bytes:
+        """Ask for what is no JSON. Raises as :meth:`get`."""
+        return self._bytes("GET", path)
+
+    def _bytes(self, method: str, path: str, **options: Any) -> bytes:
+        answer = self._answer(method, path, **options)
         if answer.status_code >= 400 or answer.headers.get("content-type", "").startswith("application/json"):
             _read(answer, self.target.url)
             raise Unreachable(f"What answers at {self.target.url} is no Borealis Engine of this version.")

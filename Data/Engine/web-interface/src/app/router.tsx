@@ -105,6 +105,11 @@ const deviceTabs = [
     path: "screen",
     component: lazyPage(() => import("@/features/screen/ScreenTab"), "ScreenTab"),
   }),
+  createRoute({
+    getParentRoute: () => device,
+    path: "shell",
+    component: lazyPage(() => import("@/features/shell/ShellTab"), "ShellTab"),
+  }),
   createRoute({ getParentRoute: () => device, path: "macro", component: lazyPage(() => import("@/features/macro/MacroTab"), "MacroTab") }),
   createRoute({ getParentRoute: () => device, path: "roles", component: lazyPage(tabs, "RolesTab") }),
   createRoute({ getParentRoute: () => device, path: "logs", component: lazyPage(tabs, "LogsTab") }),
@@ -147,6 +152,12 @@ const activity = createRoute({
   path: "/activity",
   validateSearch: activitySearch,
   component: lazyPage(() => import("@/features/activity/ActivityPage"), "ActivityPage"),
+});
+
+const recording = createRoute({
+  getParentRoute: () => shell,
+  path: "/recordings/$id",
+  component: lazyPage(() => import("@/features/shell/RecordingPage"), "RecordingPage"),
 });
 
 const scripts = createRoute({
@@ -214,6 +225,7 @@ export const router = createRouter({
       job,
       oneRun,
       activity,
+      recording,
       scripts,
       script,
       credentials,

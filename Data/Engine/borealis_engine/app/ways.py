@@ -1,0 +1,67 @@
+"""The ways to a device's shell port: the tunnel; or loopback, for the agent on the Engine's own machine."""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from borealis_engine.core.tunnel_settings import TunnelSettings
+from borealis_engine.devices import DeviceRecord
+from borealis_engine.operators.permissions import Principal
+from borealis_engine.shells import Place, Way
+from borealis_engine.tunnel import TunnelService
+from borealis_wire.tunnel import join_endpoint, split_endpoint
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class LocalWay:
+    """Devices that call from this machine are reached on it, where a setting says so; all others by ``beyond``.
+
+    An Engine cannot have a tunnel to the machine that it runs on. What lets a shell open is the sealed order there too.
+    """
+
+    def __init__(self, beyond: Way, *, port: int) -> None:
+        self._beyond = beyond
+        self._port = port
+
+    @contextlib.asynccontextmanager
+    async def to(self, principal: Principal, record: DeviceRecord, *, host: str, address: str) -> AsyncIterator[Place]:
+        """As ``shells.ports.Way``."""
+        if _is_loopback(record.address):
+            yield Place(LOOPBACK, self._port, asyncio.Event())
+            return
+        async with self._beyond.to(principal, record, host=host, address=address) as place:
+            yield place
+
+
+class TunnelWay:
+    """Through the device's tunnel, which is brought up where there is none."""
+
+    def __init__(self, tunnels: TunnelService, settings: TunnelSettings, *, public_url: str) -> None:
+        self._tunnels = tunnels
+        self._settings = settings
+        self._public_url = public_url
+
+    @contextlib.asynccontextmanager
+    async def to(self, principal: Principal, record: DeviceRecord, *, host: str, address: str) -> AsyncIterator[Place]:
+        """As ``shells.ports.Way``."""
+        await self._tunnels.connect(principal, record.guid, host=self._called(host), address=address)
+        with self._tunnels.reach(record.guid, self._settings.shell_port) as reached:
+            yield Place(reached.address, reached.port, reached.ended)
+
+    def _called(self, host: str) -> str:
+        """What devices call: what people call the Engine by. ``localhost``: the address that they know it by."""
+        with contextlib.suppress(ValueError):
+            named = urlsplit(self._public_url or f"//{host}").hostname or ""
+            return split_endpoint(join_endpoint(named, self._settings.port))[0]
+        return "localhost"
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,44 @@
+"""What this room needs of others, as Protocols; filled in by ``app``."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from borealis_engine.devices import DeviceRecord
+from borealis_engine.operators.permissions import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device's port is reached. ``ended`` is set when the way there is over."""
+
+    address: str
+    port: int
+    ended: asyncio.Event
+
+
+class Way(Protocol):
+    """The way to a port of a device; the tunnel, which is brought up where there is none."""
+
+    def to(
+        self, principal: Principal, record: DeviceRecord, *, host: str, address: str
+    ) -> AbstractAsyncContextManager[Place]:
+        """The device's shell port, for as long as it is used.
+
+        Args:
+            principal: who wants it.
+            record: the device.
+            host: what the device calls to build the tunnel, where no setting says otherwise.
+            address: of the operator, for the audit log.
+
+        Raises:
+            EngineError: there is no way, with the reason.
+        """
+
+
+class Sealer(Protocol):
+    """Implemented by ``signing.SigningService``."""
+
+    def seal(self, payload_type: str, payload: bytes) -> dict[str, Any]:
+        """A DSSE envelope."""
