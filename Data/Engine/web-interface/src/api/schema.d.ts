@@ -1674,6 +1674,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRecordings
+         * @description What was recorded of shells, newest first.
+         *
+         *     Access: an operator with the permission `recordings.read`.
+         */
+        get: operations["list_recordings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/recordings/{recording_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetRecording
+         * @description What is known of one recording.
+         *
+         *     Access: an operator with the permission `recordings.read`.
+         */
+        get: operations["get_recording"];
+        put?: never;
+        post?: never;
+        /**
+         * DeleteRecording
+         * @description Throw a recording away. That it was there, and who deleted it, stays in the audit log.
+         *
+         *     Access: an operator with the permission `recordings.delete`.
+         */
+        delete: operations["delete_recording"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/recordings/{recording_id}/cast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadRecording
+         * @description The recording itself, in asciinema's format. Who asked is on record.
+         *
+         *     Access: an operator with the permission `recordings.read`.
+         */
+        get: operations["read_recording"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs": {
         parameters: {
             query?: never;
@@ -1920,6 +1992,50 @@ export interface paths {
          */
         post: operations["complete_setup"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/shells": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListShells
+         * @description Who has a remote shell open, on the devices that one may see.
+         *
+         *     Access: an operator with the permission `shell`.
+         */
+        get: operations["list_shells"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/shells/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * EndShell
+         * @description End a shell with all that runs in it, whoever has it open. They are told who did.
+         *
+         *     Access: an operator with the permission `shell`.
+         */
+        delete: operations["end_shell"];
         options?: never;
         head?: never;
         patch?: never;
@@ -4083,6 +4199,23 @@ export interface components {
             status: string;
         };
         /**
+         * OpenShell
+         * @description A shell that is open. ``user``: the account on the device; ``connected``: the operator is there now.
+         *
+         *     ``since``: Unix seconds.
+         */
+        OpenShell: {
+            connected: boolean;
+            guid: string;
+            hostname: string;
+            recorded: boolean;
+            session_id: string;
+            shell: string;
+            since: number;
+            user: string;
+            username: string;
+        };
+        /**
          * OperationMode
          * @description When.
          * @enum {unknown}
@@ -4282,7 +4415,7 @@ export interface components {
          * @description One kind of thing that can be allowed. A personal access token's scopes are a set of these.
          * @enum {unknown}
          */
-        Permission: "audit.read" | "credentials.manage" | "credentials.use" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "machines.edit" | "operators.manage" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "sites.edit" | "sites.read" | "tunnels.use";
+        Permission: "audit.read" | "credentials.manage" | "credentials.use" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "machines.edit" | "operators.manage" | "recordings.delete" | "recordings.read" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "shell" | "sites.edit" | "sites.read" | "tunnels.use";
         /**
          * PlaybookRequest
          * @description What ``ansible-playbook`` knows by the same names; extra variables are the job's ``variable_values``.
@@ -4430,6 +4563,37 @@ export interface components {
             started_ts: number | null;
             status: string;
             updated_at: number;
+        };
+        /**
+         * RecordingList
+         * @description Recordings, newest first. ``recorded``: shells are recorded now; ``days``: how long each is kept.
+         */
+        RecordingList: {
+            days: number;
+            recorded: boolean;
+            recordings: components["schemas"]["RecordingRow"][];
+        };
+        /**
+         * RecordingRow
+         * @description What was recorded of a shell. Times in Unix seconds; ``ended_at`` None while it goes on.
+         *
+         *     ``account``: on the device; ``seconds``: how long it plays; ``size``: bytes of the file; ``cut``: it is longer
+         *     than what may be kept of one, or the disk did not take all of it; ``status``: how the shell ended.
+         */
+        RecordingRow: {
+            account: string;
+            cut: boolean;
+            ended_at: number | null;
+            guid: string;
+            hostname: string;
+            recording_id: string;
+            seconds: number;
+            session_id: string;
+            site_id: number | null;
+            size: number;
+            started_at: number;
+            status: number | null;
+            username: string;
         };
         /**
          * RecoveryCodes
@@ -4759,6 +4923,13 @@ export interface components {
          */
         SetupState: {
             needed: boolean;
+        };
+        /**
+         * ShellList
+         * @description Shells that are open, oldest first.
+         */
+        ShellList: {
+            shells: components["schemas"]["OpenShell"][];
         };
         /**
          * SignedInAnswer
@@ -5316,6 +5487,7 @@ export type SchemaNewCode = components['schemas']['NewCode'];
 export type SchemaNewPasskeyRequest = components['schemas']['NewPasskeyRequest'];
 export type SchemaNewSite = components['schemas']['NewSite'];
 export type SchemaOkAnswer = components['schemas']['OkAnswer'];
+export type SchemaOpenShell = components['schemas']['OpenShell'];
 export type SchemaOperationMode = components['schemas']['OperationMode'];
 export type SchemaOperatorRole = components['schemas']['OperatorRole'];
 export type SchemaOutputChunk = components['schemas']['OutputChunk'];
@@ -5345,6 +5517,8 @@ export type SchemaRecapPage = components['schemas']['RecapPage'];
 export type SchemaRecapResult = components['schemas']['RecapResult'];
 export type SchemaRecapTask = components['schemas']['RecapTask'];
 export type SchemaRecapView = components['schemas']['RecapView'];
+export type SchemaRecordingList = components['schemas']['RecordingList'];
+export type SchemaRecordingRow = components['schemas']['RecordingRow'];
 export type SchemaRecoveryCodes = components['schemas']['RecoveryCodes'];
 export type SchemaResultAnswer = components['schemas']['ResultAnswer'];
 export type SchemaRoleRequest = components['schemas']['RoleRequest'];
@@ -5371,6 +5545,7 @@ export type SchemaSessionsEnded = components['schemas']['SessionsEnded'];
 export type SchemaSessionView = components['schemas']['SessionView'];
 export type SchemaSetupRequest = components['schemas']['SetupRequest'];
 export type SchemaSetupState = components['schemas']['SetupState'];
+export type SchemaShellList = components['schemas']['ShellList'];
 export type SchemaSignedInAnswer = components['schemas']['SignedInAnswer'];
 export type SchemaSignedInView = components['schemas']['SignedInView'];
 export type SchemaSigningKeyInfo = components['schemas']['SigningKeyInfo'];
@@ -13291,6 +13466,319 @@ export interface operations {
             };
         };
     };
+    list_recordings: {
+        parameters: {
+            query?: {
+                /** @description Unix seconds: only what began earlier. */
+                before?: number | null;
+                /** @description GUID of a device. */
+                device?: string | null;
+                limit?: number;
+                /** @description Who had the shell open. */
+                username?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_recording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recording_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingRow"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_recording: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                recording_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_recording: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                recording_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-asciicast": string;
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -14241,6 +14729,153 @@ export interface operations {
             };
             /** @description Too often; `retry_after` says how long to wait. */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_shells: {
+        parameters: {
+            query?: {
+                /** @description GUID of a device. */
+                device?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShellList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_shell: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
