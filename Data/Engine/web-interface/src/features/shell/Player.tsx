@@ -82,7 +82,7 @@ export function Player({ cast }: { cast: Cast }) {
 
   return (
     <Stack gap="sm">
-      <div ref={place} className={classes.player} role="img" aria-label="What the shell printed" />
+      <div ref={place} className={classes.player} role="group" aria-label="What the shell printed" />
       <Group gap="sm" align="center">
         <Button
           leftSection={playing ? <IconPlayerPause size={16} aria-hidden /> : <IconPlayerPlay size={16} aria-hidden />}

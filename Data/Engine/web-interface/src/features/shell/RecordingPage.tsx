@@ -48,23 +48,26 @@ export function RecordingPage() {
             {row.username}
             {row.account ? ` as ${row.account}` : ""}, <TimeAgo at={row.started_at} />
             {row.status === null ? "" : ` · ended with status ${row.status}`}
-            {" · "}
-            <TextLink to="/devices/$guid/shell" params={{ guid: row.guid }} size="sm">
-              to the device
-            </TextLink>
           </>
         ) : null
       }
       actions={
-        file.data ? (
-          <Button
-            variant="default"
-            leftSection={<IconDownload size={16} aria-hidden />}
-            onClick={() => downloadBlob(`${row?.hostname ?? "shell"}.cast`, new Blob([file.data.text]))}
-          >
-            Download
-          </Button>
-        ) : null
+        <>
+          {row ? (
+            <TextLink to="/devices/$guid/shell" params={{ guid: row.guid }} size="sm">
+              To the device
+            </TextLink>
+          ) : null}
+          {file.data ? (
+            <Button
+              variant="default"
+              leftSection={<IconDownload size={16} aria-hidden />}
+              onClick={() => downloadBlob(`${row?.hostname ?? "shell"}.cast`, new Blob([file.data.text]))}
+            >
+              Download
+            </Button>
+          ) : null}
+        </>
       }
     >
       <ErrorNote error={about.error ?? file.error} what="The recording could not be read" onRetry={() => void file.refetch()} />
