@@ -27,3 +27,8 @@ def _loopback_only() -> Iterator[None]:
 def _no_inherited_settings() -> None:
     for name in [name for name in os.environ if name.startswith("BOREALIS_")]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The system that is emulated takes longest in one piece: begun last, it would keep the other processor waiting."""
+    items.sort(key=lambda item: "windows" not in item.path.parts)
