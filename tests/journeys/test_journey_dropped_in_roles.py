@@ -20,6 +20,8 @@ from tests.programs.programs import (
     wait_run,
 )
 
+from borealis_base.user_task import note_failure
+
 pytestmark = pytest.mark.slow
 
 UPSTREAM = """
@@ -130,6 +132,8 @@ def test_an_old_role_runs_unchanged_and_bad_ones_harm_nobody(
 
 def an_old_role_runs_unchanged(engine: EngineProgram, agent: AgentProgram, folder: Path) -> None:
     (folder / "role_Note.py").write_text(UPSTREAM)
+    why = "The scheduled task of signed-in users could not be created."
+    note_failure(agent.root / "Agent" / "Run", why)  # as the installer of Windows does
     agent.start()
     guid = agent.guid
     with engine.owner() as client:
@@ -145,6 +149,10 @@ def an_old_role_runs_unchanged(engine: EngineProgram, agent: AgentProgram, folde
     kept = json.loads((agent.root / "Agent/Borealis/Settings/agent_settings_SYSTEM.json").read_text())
     assert kept["note_last_job"]
     assert roles_of(engine, guid)["role_Note.py"]["state"] == "running"
+    with engine.owner() as client:
+        users = client.get(f"/api/devices/{guid}").json()["roles"]["agents of signed-in users"]
+        assert (users["state"], users["reason"]) == ("degraded", why)
+        assert why in client.get("/api/server/logs", params={"name": "devices.log"}).text
     agent.stop()
     assert "stopped" in (agent.logs / "note.log").read_text()
 

@@ -134,7 +134,8 @@ def install_agent_on_windows(layout: Layout, progress: Progress, environ: Mappin
     """The agent as scheduled tasks: as SYSTEM at start, as the user at log-on.
 
     Raises:
-        CannotGoOn: a wrong invitation, or the right to create tasks is missing.
+        CannotGoOn: a wrong invitation, or the right to create the SYSTEM agent's task is missing. Where it is that of
+            the users' agents, the rest stands, and operators are told by the SYSTEM agent.
         OSError: disk full, read-only, no right.
     """
     from borealis_bootstrap import windows_tasks
@@ -147,8 +148,8 @@ def install_agent_on_windows(layout: Layout, progress: Progress, environ: Mappin
         if invitation.code:
             hand_over(layout, environ, invitation.code)
         with progress.step("Scheduled tasks"):
-            for name, system in ((windows_tasks.SYSTEM_TASK, True), (windows_tasks.USER_TASK, False)):
-                windows_tasks.register(name, _task(layout, ready, system=system), layout.agent.run)
+            windows_tasks.register(windows_tasks.SYSTEM_TASK, _task(layout, ready, system=True), layout.agent.run)
+            windows_tasks.register_for_users(_task(layout, ready, system=False), layout.agent.run, progress.say)
     return 0
 
 

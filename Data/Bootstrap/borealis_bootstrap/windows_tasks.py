@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
+from borealis_base.user_task import forget_failure, note_failure
 from borealis_bootstrap.errors import CannotGoOn
 
 SYSTEM_TASK: Final = "Borealis Agent"
@@ -89,6 +90,21 @@ def register(name: str, xml: str, folder: Path, run: Run = _run) -> None:
             run(["schtasks", "/Run", "/TN", name])
     finally:
         file.unlink(missing_ok=True)
+
+
+def register_for_users(xml: str, folder: Path, say: Callable[[str], None], run: Run = _run) -> None:
+    """The same for the task of the users' agents, without which the agent is still of use: told, here and to operators.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    try:
+        register(USER_TASK, xml, folder, run)
+    except CannotGoOn as error:
+        note_failure(folder, error.sentence)
+        say(f"  {error.sentence} Until then signed-in users have no agent.")
+    else:
+        forget_failure(folder)
 
 
 def remove(run: Run = _run) -> list[str]:

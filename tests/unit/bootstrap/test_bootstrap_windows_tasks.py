@@ -7,8 +7,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from borealis_base.user_task import failure_in
 from borealis_bootstrap.errors import CannotGoOn
-from borealis_bootstrap.windows_tasks import SYSTEM_TASK, USER_TASK, register, remove, task_xml
+from borealis_bootstrap.windows_tasks import (
+    SYSTEM_TASK,
+    USER_TASK,
+    register,
+    register_for_users,
+    remove,
+    task_xml,
+)
 
 SPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 
@@ -64,6 +72,21 @@ def test_a_missing_right_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(CannotGoOn, match=r"Access is denied.*Administrator"):
         register(USER_TASK, xml(system=False), tmp_path, run)
     assert remove(run) == []
+
+
+def test_a_missing_right_for_the_users_task_leaves_the_rest_and_is_told_until_it_is_there(tmp_path: Path) -> None:
+    said: list[str] = []
+    status = 1
+
+    def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.CompletedProcess(list(command), status, "", "ERROR: Access is denied.\r\n")
+
+    register_for_users(xml(system=False), tmp_path, said.append, run)
+    assert "Access is denied" in failure_in(tmp_path)
+    assert "no agent" in said[0]
+    status = 0
+    register_for_users(xml(system=False), tmp_path, said.append, run)
+    assert (failure_in(tmp_path), len(said)) == ("", 1)
 
 
 def test_uninstalling_ends_and_deletes_both_tasks_and_those_of_earlier_versions() -> None:

@@ -28,12 +28,15 @@ from borealis_base.backoff import Backoff
 from borealis_base.clock import Clock, SystemClock
 from borealis_base.tasks import Supervisor
 from borealis_base.trial import STARTER
+from borealis_base.user_task import failure_in
 from borealis_wire.events import DeviceEvent, RunContext
 from borealis_wire.secrets import open_secret
 from borealis_wire.shell import ShellOrder
 
 FAREWELL_SECONDS: Final = 2.0
 SESSION_SECONDS: Final = 2.0
+USERS: Final = "agents of signed-in users"
+"""Where among the roles operators read why there are none."""
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +91,7 @@ class Agent:
             hostname=machine.hostname,
             wireguard_public_key=rooms.wireguard_public_key,
         )
-        self._heartbeat = HeartbeatLoop(
-            http=self._http, clock=self._clock, role_health=self._roles.health.report, build_id=build_id
-        )
+        self._heartbeat = HeartbeatLoop(http=self._http, clock=self._clock, role_health=self._health, build_id=build_id)
         self._polling = PollingLoop(
             http=self._http, link=self._link, inbox=self._intake, clock=self._clock, rng=self._rng
         )
@@ -237,6 +238,15 @@ class Agent:
                 take_shell_order=self._take_shell_order,
             )
         )
+
+    def _health(self) -> Mapping[str, Mapping[str, Any]]:
+        """Of the roles; and why signed-in users have no agent, where the installer could not see to that."""
+        roles = self._roles.health.report()
+        if self._settings.run_context is RunContext.SYSTEM and (
+            reason := failure_in(self._settings.paths.root / "Run")
+        ):
+            roles[USERS] = {"state": "degraded", "reason": reason}
+        return roles
 
     def _make_updating(self, environ: Mapping[str, str], build_id: str) -> Updating | None:
         if self._settings.run_context is not RunContext.SYSTEM:

@@ -10,6 +10,8 @@ MAX_ROLES: Final = 64
 MAX_MEMBERS: Final = 16
 MAX_NAME: Final = 64
 MAX_TEXT: Final = 512
+UNWELL: Final = frozenset({"degraded", "rejected"})
+"""States of a role that a person has to look at."""
 
 
 def clean_roles(roles: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

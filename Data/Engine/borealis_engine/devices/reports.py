@@ -18,7 +18,7 @@ from borealis_engine.audit import store as audit_store
 from borealis_engine.core.errors import Conflict, EngineError, Forbidden, Invalid, NotFound
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import inventory, store
-from borealis_engine.devices.health import clean_roles, role_states
+from borealis_engine.devices.health import UNWELL, clean_roles, role_states
 from borealis_engine.devices.inventory import Section
 from borealis_engine.devices.models import DeviceRecord
 from borealis_engine.devices.names import clean_hostname, clean_text, looks_like_guid, normalise_guid
@@ -194,8 +194,13 @@ class Reports:
             return
         record.roles = {**record.roles, context.value: cleaned}
         self._told.add(record.guid)
-        if role_states(cleaned) != role_states(known):  # a role may report figures that never stand still
-            self._registry.publish(record, "roles")
+        states, before = role_states(cleaned), role_states(known)
+        if states == before:  # a role may report figures that never stand still
+            return
+        for name, (state, reason) in states.items():
+            if state in UNWELL and before.get(name) != (state, reason):
+                log.warning("a role is not well", hostname=record.hostname, role=name, state=state, reason=reason)
+        self._registry.publish(record, "roles")
 
     async def _take_hostname(self, record: DeviceRecord, hostname: str, address: str) -> None:
         """Follow a machine that was renamed, unless an operator named the device or another one has the name."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, select
+from structlog.testing import capture_logs
 from tests.fakes.device_world import ADMIN, HERE, INTERACTIVE, SYSTEM, THERE, DeviceWorld, open_devices
 
 from borealis_engine.core.errors import Forbidden, Invalid, NotFound, Unavailable
@@ -38,8 +39,11 @@ async def test_operators_hear_of_changes_they_can_see_only(world: DeviceWorld) -
         world.clock.advance(60)
         await world.beat(guid, last_user="ada", uptime=count, roles={"a": {"state": "running", "count": count}})
     assert world.feed.take() == []
-    await world.beat(guid, roles={"a": {"state": "rejected", "reason": "broken"}})
+    with capture_logs() as logged:
+        for _ in range(2):
+            await world.beat(guid, roles={"a": {"state": "rejected", "reason": "broken"}})
     assert world.feed.take() == ["roles"]
+    assert [(line["role"], line["reason"]) for line in logged] == [("a", "broken")]
 
 
 async def test_many_heartbeats_are_one_transaction(world: DeviceWorld) -> None:
