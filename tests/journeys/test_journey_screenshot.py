@@ -219,7 +219,8 @@ async def test_a_live_view_shows_what_changes_and_ends_with_who_watches(scene: S
     order = {"guid": scene.guid, "rate": 15.0}
     async with watching(scene) as one, watching(scene) as other:
         granted = await one.client.call("watch_screen", order, timeout=20)
-        assert granted == {"status": "ok", "rate": 15.0, "quality": 60, "seconds": 1800}
+        whose = scene.machine.user.name
+        assert granted == {"status": "ok", "rate": 15.0, "quality": 60, "seconds": 1800, "user": whose}
         await one.until(lambda: one.canvas and close_to(one.canvas.getpixel((200, 130)), ORANGE))
         scene.colour(BLUE)
         await one.until(lambda: close_to(one.canvas.getpixel((200, 130)), BLUE))

@@ -111,7 +111,7 @@ def test_nothing_secret_is_in_a_command_line_or_an_install_log(home: Installatio
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert f"https://localhost:{home.environ['BOREALIS_ENGINE_PORT']}#" not in listed
     secret = (home.root / "Engine" / "Data" / "Secrets" / "setup.link").read_text().strip().partition("#")[2]
-    logs = "".join(path.read_text(errors="replace") for path in home.root.glob("*/Logs/*"))
+    logs = "".join(path.read_text(errors="replace") for path in home.root.glob("*/Logs/**/*") if path.is_file())
     assert secret not in logs
 
 
