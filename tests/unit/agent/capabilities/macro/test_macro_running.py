@@ -146,9 +146,10 @@ async def test_without_a_screen_the_reason_is_told_and_no_process_starts() -> No
 
 
 async def test_a_display_that_is_gone_is_told_and_the_process_ends_with_its_pipe() -> None:
+    before = set(psutil.Process().children())  # of tests that ran here before
     hand = HandProcess(screen=lambda: {"DISPLAY": ":4711", "PATH": os.environ["PATH"]})
     with pytest.raises(CannotType, match="does not let it type"):
         await hand.ask({"handle": 0, "title": "", "take": True, "keys": "a"})
-    (child,) = psutil.Process().children()
+    (child,) = set(psutil.Process().children()) - before
     await hand.close()
     assert not child.is_running()

@@ -1,6 +1,7 @@
 """The hand on a real X server, with real windows that say what reaches them."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -31,7 +32,12 @@ CAPS_LOCK, SHIFT_L, CTRL_L, ALT_GR = 0xFFE5, 0xFFE1, 0xFFE3, 0xFE03
 
 def hands() -> list[int]:
     """The processes of ours that type."""
-    return [one.pid for one in psutil.Process().children() if "macro.hand" in " ".join(one.cmdline())]
+    found = []
+    for one in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it is just ending
+            if "macro.hand" in " ".join(one.cmdline()):
+                found.append(one.pid)
+    return found
 
 
 class Window:
