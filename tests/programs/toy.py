@@ -50,7 +50,8 @@ class Toy:
             lock = self.checkout / "requirements" / f"{program}.txt"
             lock.parent.mkdir(exist_ok=True)
             lock.write_text(f"# nothing is needed by the toy {program}\n")
-        (self.checkout / "requirements" / "ansible.txt").write_text("# the toy agent runs no playbooks\n")
+        for name in ("ansible", "ansible-windows"):
+            (self.checkout / "requirements" / f"{name}.txt").write_text("# the toys run no playbooks\n")
 
     def certify(self) -> None:
         """Give the toy Engine a certificate."""

@@ -104,7 +104,7 @@ def test_on_windows_both_tasks_start_what_is_there_and_the_system_one_follows_up
 ) -> None:
     tasks: dict[str, ElementTree.Element] = {}
 
-    def register(name: str, xml: str, _folder: Path) -> None:
+    def register(name: str, xml: str, _folder: Path, _run: object = None) -> None:
         tasks[name] = ElementTree.fromstring(xml.partition("\n")[2])
 
     monkeypatch.setattr(windows_tasks, "register", register)

@@ -146,20 +146,20 @@ async def connect_tunnel(
     return _view(services, services.tunnels.find(principal, lease.guid), lease)
 
 
-@get(
-    ["/api/tunnel/status", "/api/tunnel/connect/status"],
-    opt=operator(Permission.TUNNELS_USE),
-    responses=errors(404),
-    tags=["tunnels"],
-)
+@get("/api/tunnel/status", opt=operator(Permission.TUNNELS_USE), responses=errors(404), tags=["tunnels"])
 async def tunnel_status(
     services: Services, principal: Principal, agent_id: _AgentId = "", bump: bool = False
 ) -> TunnelView:
     """A device's tunnel. ``bump`` says that it is in use, which puts its idle time off."""
-    if not agent_id:
-        raise Invalid("agent_id_required", "Name the device with agent_id: its agent id, or its GUID.")
-    record, lease = services.tunnels.status(principal, agent_id, bump=bump)
-    return _view(services, record, lease)
+    return _status(services, principal, agent_id, bump)
+
+
+@get("/api/tunnel/connect/status", opt=operator(Permission.TUNNELS_USE), responses=errors(404), tags=["tunnels"])
+async def tunnel_connect_status(
+    services: Services, principal: Principal, agent_id: _AgentId = "", bump: bool = False
+) -> TunnelView:
+    """The same under upstream's other name."""
+    return _status(services, principal, agent_id, bump)
 
 
 @get("/api/tunnel/active", opt=operator(Permission.TUNNELS_USE), tags=["tunnels"])
@@ -249,6 +249,13 @@ async def set_vpn_config(
     return _config(services, record, ports)
 
 
+def _status(services: Services, principal: Principal, agent_id: str, bump: bool) -> TunnelView:
+    if not agent_id:
+        raise Invalid("agent_id_required", "Name the device with agent_id: its agent id, or its GUID.")
+    record, lease = services.tunnels.status(principal, agent_id, bump=bump)
+    return _view(services, record, lease)
+
+
 def _view(services: Services, record: DeviceRecord, lease: Lease | None) -> TunnelView:
     tunnels = services.tunnels
     about: dict[str, Any] = {
@@ -305,6 +312,7 @@ def _called_host(services: Services, header: str) -> str:
 HANDLERS: list[HTTPRouteHandler] = [
     connect_tunnel,
     tunnel_status,
+    tunnel_connect_status,
     active_tunnels,
     tunnel_history,
     disconnect_tunnel,
