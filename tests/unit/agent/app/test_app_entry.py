@@ -115,6 +115,7 @@ def test_two_agents_that_share_a_root_have_a_journal_each(tmp_path: Path) -> Non
     assert spool_of(system) != spool_of(user)
 
 
+@pytest.mark.skipif(ON_WINDOWS, reason="no XDG desktop starts programs there")
 def test_a_desktop_starts_an_agent_only_where_nothing_else_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.programs.programs import REPOSITORY
+from tests.programs.systems import needs_file_modes
 
 from borealis_agent.capabilities.update import archive
 from borealis_agent.capabilities.update.archive import BadPackage, safe_path, unpack
@@ -52,6 +53,7 @@ def test_a_real_package_comes_out_as_it_went_in(tmp_path: Path) -> None:
     assert make_package(tmp_path / "in") == content
 
 
+@needs_file_modes
 def test_no_mode_of_the_archive_is_taken(tmp_path: Path) -> None:
     unpacked(tmp_path, tar(member("run", mode=0o6777), content=b"x"))
     assert stat.S_IMODE((tmp_path / "in" / "run").stat().st_mode) == 0o600

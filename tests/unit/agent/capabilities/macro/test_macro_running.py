@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -145,6 +146,7 @@ async def test_without_a_screen_the_reason_is_told_and_no_process_starts() -> No
     await hand.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a display that can be gone is one of X11")
 async def test_a_display_that_is_gone_is_told_and_the_process_ends_with_its_pipe() -> None:
     before = set(psutil.Process().children())  # of tests that ran here before
     hand = HandProcess(screen=lambda: {"DISPLAY": ":4711", "PATH": os.environ["PATH"]})
