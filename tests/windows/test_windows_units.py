@@ -71,10 +71,9 @@ def results(windows: Windows, request: pytest.FixtureRequest, tmp_path_factory: 
     asked = sorted({item.callspec.params["name"] for item in request.session.items if "results" in item.fixturenames})
     report = tmp_path_factory.mktemp("windows") / "report.xml"
     options = ("-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1", f"--junitxml={windows_path(report)}")
-    options += ("--continue-on-collection-errors", "--durations=40")
+    options += ("--continue-on-collection-errors",)
     done = windows.run_python("-m", "pytest", *options, *asked, seconds=840)
     assert report.exists(), f"pytest did not come to its end there:\n{done.stdout[-6000:]}"
-    print(done.stdout[-9000:])
     return Results(read_report(report), done.stdout)
 
 

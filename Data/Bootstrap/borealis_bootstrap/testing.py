@@ -20,7 +20,7 @@ from borealis_bootstrap.shelf import Shelf
 from borealis_bootstrap.supervision import is_root
 
 SOURCE_FOLDERS: Final = ("Data/Shared", "Data/Agent", "Data/Engine", "Data/Engine/cli", "Data/Bootstrap", "tools", ".")
-WHOLE_TREE: Final = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+WHOLE_TREE: Final = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,11 @@ def test_python(layout: Layout, progress: Progress, environ: Mapping[str, str]) 
 
 
 def run_tests(layout: Layout, progress: Progress, environ: Mapping[str, str], arguments: Sequence[str]) -> NoReturn:
-    """Become pytest over the whole tree, on two processors, or with the given arguments.
+    """Become pytest over the whole tree, or with the given arguments.
 
-    Two files of tests at a time and no more: they start whole Engines, browsers and builds. Linters and type checks
-    are tests too (tests/static), so that pytest's closing line tells all of it.
+    Three files of tests at a time, meant for two processors: they start whole Engines, browsers, builds and an emulated
+    Windows, and wait for those more than they compute. Linters and type checks are tests too (tests/static), so that
+    pytest's closing line tells all of it.
 
     Raises:
         CannotGoOn: a sentence for the person.
