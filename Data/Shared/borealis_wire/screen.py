@@ -1,7 +1,5 @@
 """Orders to look at a screen: what an operator may ask for, to bytes and back. Shape only, like ``orders``."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -10,6 +8,7 @@ from borealis_wire import strict_json
 from borealis_wire.accounts import is_account_name
 from borealis_wire.events import RefusalCode, RunContext
 from borealis_wire.limits import KIB, MIB
+from borealis_wire.members import malformed, number_of, object_of, text_of, times_of, whole_of
 from borealis_wire.refusal import Refused
 
 ALL_MONITORS: Final = 0
@@ -27,7 +26,6 @@ MAX_TILES: Final = 4096
 MAX_SCREEN_LIST_BYTES: Final = 256 * KIB
 MAX_WINDOWS: Final = 256
 MAX_ORDER_BYTES: Final = 4 * KIB
-_MAX_NAME: Final = 256
 
 
 class ScreenAction(StrEnum):
@@ -161,48 +159,43 @@ def parse_screen(payload: bytes) -> ScreenOrder:
     Raises:
         Refused: ``malformed``, or ``wrong_context``.
     """
-    try:
-        value = strict_json.loads(payload, max_bytes=MAX_ORDER_BYTES)
-    except strict_json.JsonError as error:
-        raise _malformed(str(error)) from error
-    if not isinstance(value, dict) or set(value) - {"user"} != _MEMBERS:
+    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
+    if set(value) - {"user"} != _MEMBERS:
         # A member we do not know may carry a condition we would break by ignoring it.
-        raise _malformed("an order to look has members that are not known, or lacks some")
+        raise malformed("an order to look has members that are not known, or lacks some")
     try:
-        context = RunContext(_text(value, "context"))
+        context = RunContext(text_of(value, "context"))
     except ValueError as error:
         raise Refused(RefusalCode.WRONG_CONTEXT, "the context is neither system nor interactive") from error
     try:
-        action, kind = ScreenAction(_text(value, "action")), ImageFormat(_text(value, "format"))
+        action, kind = ScreenAction(text_of(value, "action")), ImageFormat(text_of(value, "format"))
     except ValueError as error:
-        raise _malformed("the action or the format of the picture is not known") from error
-    issued_at, expires_at = _number(value, "issued_at", 0, 1e12), _number(value, "expires_at", 0, 1e12)
-    if expires_at <= issued_at:
-        raise _malformed("the order expires before it was issued")
+        raise malformed("the action or the format of the picture is not known") from error
+    issued_at, expires_at = times_of(value)
     order = ScreenOrder(
-        order_id=_text(value, "order_id"),
-        device_guid=_text(value, "device_guid"),
+        order_id=text_of(value, "order_id"),
+        device_guid=text_of(value, "device_guid"),
         context=context,
         action=action,
         issued_at=issued_at,
         expires_at=expires_at,
-        asked_by=_text(value, "asked_by", least=0),
-        monitor=_whole(value, "monitor", 0, MAX_MONITOR),
+        asked_by=text_of(value, "asked_by", least=0),
+        monitor=whole_of(value, "monitor", 0, MAX_MONITOR),
         region=read_region(value["region"]),
         format=kind,
-        quality=_whole(value, "quality", 1, 100),
-        rate=_number(value, "rate", 0, MAX_RATE),
-        seconds=_whole(value, "seconds", 0, MAX_WATCH_SECONDS),
-        watch_id=_text(value, "watch_id", least=0),
-        node_id=_text(value, "node_id", least=0),
+        quality=whole_of(value, "quality", 1, 100),
+        rate=number_of(value, "rate", 0, MAX_RATE),
+        seconds=whole_of(value, "seconds", 0, MAX_WATCH_SECONDS),
+        watch_id=text_of(value, "watch_id", least=0),
+        node_id=text_of(value, "node_id", least=0),
         user=value.get("user", ""),
     )
     if "user" in value and not is_account_name(value["user"]):
-        raise _malformed("user is the name of an account")
+        raise malformed("user is the name of an account")
     if action is ScreenAction.WATCH and (order.rate < MIN_RATE or order.seconds < 1):
-        raise _malformed("a live view has a rate and an end")
+        raise malformed("a live view has a rate and an end")
     if action is ScreenAction.STOP and not order.watch_id:
-        raise _malformed("what is to end has a name")
+        raise malformed("what is to end has a name")
     return order
 
 
@@ -211,37 +204,10 @@ def read_region(value: Any) -> Region | None:
     if value is None:
         return None
     if not isinstance(value, dict) or set(value) != {"x", "y", "width", "height"}:
-        raise _malformed("a region has x, y, width and height")
+        raise malformed("a region has x, y, width and height")
     return Region(
-        _whole(value, "x", 0, MAX_SIDE),
-        _whole(value, "y", 0, MAX_SIDE),
-        _whole(value, "width", 1, MAX_SIDE),
-        _whole(value, "height", 1, MAX_SIDE),
+        whole_of(value, "x", 0, MAX_SIDE),
+        whole_of(value, "y", 0, MAX_SIDE),
+        whole_of(value, "width", 1, MAX_SIDE),
+        whole_of(value, "height", 1, MAX_SIDE),
     )
-
-
-def _malformed(detail: str) -> Refused:
-    return Refused(RefusalCode.MALFORMED, detail)
-
-
-def _text(members: Mapping[str, Any], name: str, *, least: int = 1) -> str:
-    value = members[name]
-    if not isinstance(value, str) or not least <= len(value) <= _MAX_NAME:
-        raise _malformed(f"{name} is a text of {least} to {_MAX_NAME} characters")
-    return value
-
-
-def _whole(members: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _malformed(f"{name} is a whole number from {low} to {high}")
-    return value
-
-
-def _number(members: Mapping[str, Any], name: str, low: float, high: float) -> float:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _malformed(f"{name} is a number")
-    if not low <= value <= high:
-        raise _malformed(f"{name} is a number from {low:g} to {high:g}")
-    return value

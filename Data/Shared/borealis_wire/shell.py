@@ -1,14 +1,11 @@
 """Orders to open a remote shell: what an operator may ask for, to bytes and back. Shape only, like ``orders``."""
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from borealis_wire import strict_json
-from borealis_wire.events import RefusalCode
 from borealis_wire.limits import KIB
-from borealis_wire.refusal import Refused
+from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
 
 SHELL_PORT: Final = 47002
 """Upstream's. ``BOREALIS_WIREGUARD_SHELL_PORT`` names another."""
@@ -21,7 +18,6 @@ MAX_ROWS: Final = 1000
 NEW: Final = -1
 """As ``seen``: the session is to be begun; any other number takes it up again from that byte of its output."""
 MAX_ORDER_BYTES: Final = 4 * KIB
-_MAX_NAME: Final = 256
 _MAX_SEEN: Final = 2**53
 
 
@@ -100,52 +96,22 @@ def parse_shell(payload: bytes) -> ShellOrder:
     Raises:
         Refused: ``malformed``.
     """
-    try:
-        value = strict_json.loads(payload, max_bytes=MAX_ORDER_BYTES)
-    except strict_json.JsonError as error:
-        raise _malformed(str(error)) from error
-    if not isinstance(value, dict) or set(value) != _MEMBERS:
+    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
+    if set(value) != _MEMBERS:
         # A member we do not know may carry a condition we would break by ignoring it.
-        raise _malformed("an order to open a shell has members that are not known, or lacks some")
-    issued_at, expires_at = _time(value, "issued_at"), _time(value, "expires_at")
-    if not issued_at < expires_at <= issued_at + SHELL_ORDER_SECONDS:
-        raise _malformed(f"an order to open a shell holds for {SHELL_ORDER_SECONDS} s at most")
+        raise malformed("an order to open a shell has members that are not known, or lacks some")
+    issued_at, expires_at = times_of(value)
+    if expires_at > issued_at + SHELL_ORDER_SECONDS:
+        raise malformed(f"an order to open a shell holds for {SHELL_ORDER_SECONDS} s at most")
     return ShellOrder(
-        order_id=_text(value, "order_id"),
-        session_id=_text(value, "session_id"),
-        device_guid=_text(value, "device_guid"),
-        asked_by=_text(value, "asked_by"),
-        columns=_whole(value, "columns", 1, MAX_COLUMNS),
-        rows=_whole(value, "rows", 1, MAX_ROWS),
-        user=_text(value, "user", least=0),
-        seen=_whole(value, "seen", NEW, _MAX_SEEN),
+        order_id=text_of(value, "order_id"),
+        session_id=text_of(value, "session_id"),
+        device_guid=text_of(value, "device_guid"),
+        asked_by=text_of(value, "asked_by"),
+        columns=whole_of(value, "columns", 1, MAX_COLUMNS),
+        rows=whole_of(value, "rows", 1, MAX_ROWS),
+        user=text_of(value, "user", least=0),
+        seen=whole_of(value, "seen", NEW, _MAX_SEEN),
         issued_at=issued_at,
         expires_at=expires_at,
     )
-
-
-def _malformed(detail: str) -> Refused:
-    return Refused(RefusalCode.MALFORMED, detail)
-
-
-def _text(members: Mapping[str, Any], name: str, *, least: int = 1) -> str:
-    value = members[name]
-    if not isinstance(value, str) or not least <= len(value) <= _MAX_NAME:
-        raise _malformed(f"{name} is a text of {least} to {_MAX_NAME} characters")
-    return value
-
-
-def _whole(members: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _malformed(f"{name} is a whole number from {low} to {high}")
-    return value
-
-
-def _time(members: Mapping[str, Any], name: str) -> float:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _malformed(f"{name} is a number")
-    if not 0 <= value <= 1e12:
-        raise _malformed(f"{name} is a time in Unix seconds")
-    return value

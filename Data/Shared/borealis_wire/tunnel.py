@@ -5,16 +5,14 @@ no shape here: both ends are single private IPv4 addresses, and the only allowed
 """
 
 import ipaddress
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from borealis_wire import base64s, strict_json
-from borealis_wire.events import RefusalCode
 from borealis_wire.limits import KIB
-from borealis_wire.refusal import Refused
+from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
 
 TUNNEL_ORDER_SECONDS: Final = 60
 """How long an order may be begun: somebody waits for the tunnel."""
@@ -142,17 +140,12 @@ def parse_tunnel(payload: bytes) -> TunnelStart | TunnelStop:
     Raises:
         Refused: ``malformed``; also where it would lead more than one private address into the tunnel.
     """
-    try:
-        value = strict_json.loads(payload, max_bytes=MAX_ORDER_BYTES)
-    except strict_json.JsonError as error:
-        raise _malformed(str(error)) from error
-    members = {"start": _START, "stop": _STOP}.get(str(value.get("action"))) if isinstance(value, dict) else None
+    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
+    members = {"start": _START, "stop": _STOP}.get(str(value.get("action")))
     if members is None or set(value) != members:
         # A member we do not know may carry a condition we would break by ignoring it.
-        raise _malformed("a tunnel order has members that are not known, or lacks some")
-    issued_at, expires_at = _number(value, "issued_at"), _number(value, "expires_at")
-    if expires_at <= issued_at:
-        raise _malformed("the order expires before it was issued")
+        raise malformed("a tunnel order has members that are not known, or lacks some")
+    issued_at, expires_at = times_of(value)
     common: dict[str, Any] = {
         **{name: _text(value, name) for name in ("order_id", "device_guid", "agent_id", "tunnel_id")},
         "issued_at": issued_at,
@@ -187,25 +180,28 @@ def join_endpoint(host: str, port: int) -> str:
 
 
 def _start(value: Mapping[str, Any], common: dict[str, Any]) -> TunnelStart:
-    virtual_ip, engine_ip = _text(value, "virtual_ip"), _text(value, "engine_virtual_ip")
+    virtual_ip, engine_ip = (
+        _text(value, "virtual_ip"),
+        _text(value, "engine_virtual_ip"),
+    )
     if not virtual_ip.endswith("/32"):
-        raise _malformed("virtual_ip is one address, a.b.c.d/32")
+        raise malformed("virtual_ip is one address, a.b.c.d/32")
     own, engine = _private_address(virtual_ip.removesuffix("/32")), _private_address(engine_ip)
     if own == engine:
-        raise _malformed("both ends have the same address")
+        raise malformed("both ends have the same address")
     if _text(value, "allowed_ips") != f"{engine}/32":
-        raise _malformed("allowed_ips is the Engine's address and nothing else")
+        raise malformed("allowed_ips is the Engine's address and nothing else")
     try:
         split_endpoint(_text(value, "endpoint"))
     except ValueError as error:
-        raise _malformed(str(error)) from error
+        raise malformed(str(error)) from error
     ports = value["allowed_ports"]
     if not isinstance(ports, list) or len(ports) > MAX_ALLOWED_PORTS:
-        raise _malformed(f"allowed_ports is a list of at most {MAX_ALLOWED_PORTS} ports")
+        raise malformed(f"allowed_ports is a list of at most {MAX_ALLOWED_PORTS} ports")
     if not all(isinstance(port, int) and not isinstance(port, bool) and 1 <= port <= 65535 for port in ports):
-        raise _malformed("a port is a whole number from 1 to 65535")
+        raise malformed("a port is a whole number from 1 to 65535")
     if ports != sorted(set(ports)):
-        raise _malformed("allowed_ports are in order, each once")
+        raise malformed("allowed_ports are in order, each once")
     return TunnelStart(
         virtual_ip=virtual_ip,
         engine_virtual_ip=engine_ip,
@@ -214,9 +210,9 @@ def _start(value: Mapping[str, Any], common: dict[str, Any]) -> TunnelStart:
         server_public_key=_key(value, "server_public_key"),
         client_public_key=_key(value, "client_public_key"),
         allowed_ports=tuple(ports),
-        idle_seconds=_whole(value, "idle_seconds", MIN_IDLE_SECONDS, MAX_IDLE_SECONDS),
-        keepalive=_whole(value, "keepalive", 1, 3600),
-        connected_operators=_whole(value, "connected_operators", 0, 10_000),
+        idle_seconds=whole_of(value, "idle_seconds", MIN_IDLE_SECONDS, MAX_IDLE_SECONDS),
+        keepalive=whole_of(value, "keepalive", 1, 3600),
+        connected_operators=whole_of(value, "connected_operators", 0, 10_000),
         **common,
     )
 
@@ -225,10 +221,10 @@ def _private_address(text: str) -> ipaddress.IPv4Address:
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError as error:
-        raise _malformed("an address of the tunnel is an IPv4 address") from error
+        raise malformed("an address of the tunnel is an IPv4 address") from error
     if not address.is_private or address.is_loopback or address.is_link_local or address.is_unspecified:
         # A public one, or the machine's own loopback, would be taken away from what it belongs to.
-        raise _malformed("an address of the tunnel is a private one (RFC 1918)")
+        raise malformed("an address of the tunnel is a private one (RFC 1918)")
     return address
 
 
@@ -237,34 +233,11 @@ def _key(members: Mapping[str, Any], name: str) -> str:
     try:
         raw = base64s.decode(text)
     except ValueError as error:
-        raise _malformed(f"{name} is a key in base64") from error
+        raise malformed(f"{name} is a key in base64") from error
     if len(raw) != 32 or base64s.encode(raw) != text:
-        raise _malformed(f"{name} is 32 bytes in base64")
+        raise malformed(f"{name} is 32 bytes in base64")
     return text
 
 
-def _malformed(detail: str) -> Refused:
-    return Refused(RefusalCode.MALFORMED, detail)
-
-
 def _text(members: Mapping[str, Any], name: str) -> str:
-    value = members[name]
-    if not isinstance(value, str) or not 1 <= len(value) <= _MAX_NAME:
-        raise _malformed(f"{name} is a text of 1 to {_MAX_NAME} characters")
-    return value
-
-
-def _whole(members: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _malformed(f"{name} is a whole number from {low} to {high}")
-    return value
-
-
-def _number(members: Mapping[str, Any], name: str) -> float:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _malformed(f"{name} is a number")
-    if not 0 <= value <= 1e12:
-        raise _malformed(f"{name} is a time in Unix seconds")
-    return value
+    return text_of(members, name, most=_MAX_NAME)

@@ -1,6 +1,5 @@
 """Orders to an agent to replace itself, and what it tells of that. Shape only, like ``orders``."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from msgspec import Meta
 from borealis_wire import strict_json
 from borealis_wire.events import RefusalCode
 from borealis_wire.limits import KIB, MIB
+from borealis_wire.members import malformed, object_of, text_of, times_of
 from borealis_wire.refusal import Refused
 
 MAX_PACKAGE_BYTES: Final = 16 * MIB
@@ -92,34 +92,29 @@ def parse_update(payload: bytes) -> UpdateOrder:
     Raises:
         Refused: ``malformed``, or ``too_large``.
     """
-    try:
-        value = strict_json.loads(payload, max_bytes=MAX_ORDER_BYTES)
-    except strict_json.JsonError as error:
-        raise _malformed(str(error)) from error
-    if not isinstance(value, dict) or set(value) != _MEMBERS:
+    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
+    if set(value) != _MEMBERS:
         # A member we do not know may carry a condition we would break by ignoring it.
-        raise _malformed("an order to update has members that are not known, or lacks some")
+        raise malformed("an order to update has members that are not known, or lacks some")
     if not isinstance(value["allow_older"], bool):
-        raise _malformed("allow_older is true or false")
+        raise malformed("allow_older is true or false")
     size = value["size"]
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise _malformed("size is a number of bytes")
+        raise malformed("size is a number of bytes")
     if size > MAX_PACKAGE_BYTES:
         raise Refused(RefusalCode.TOO_LARGE, f"the package exceeds {MAX_PACKAGE_BYTES} bytes")
-    order = UpdateOrder(
-        request_id=_text(value, "request_id", 64),
-        device_guid=_text(value, "device_guid", 64),
+    issued_at, expires_at = times_of(value)
+    return UpdateOrder(
+        request_id=text_of(value, "request_id", most=64),
+        device_guid=text_of(value, "device_guid", most=64),
         build_id=_matching(value, "build_id", _BUILD),
         release=_matching(value, "release", _RELEASE),
         sha256=_matching(value, "sha256", _SHA256),
         size=size,
         allow_older=value["allow_older"],
-        issued_at=_time(value, "issued_at"),
-        expires_at=_time(value, "expires_at"),
+        issued_at=issued_at,
+        expires_at=expires_at,
     )
-    if order.expires_at <= order.issued_at:
-        raise _malformed("the order expires before it was issued")
-    return order
 
 
 def is_older(release: str, than: str) -> bool:
@@ -140,28 +135,8 @@ def _parts(release: str) -> tuple[int, ...]:
     return tuple(parts)
 
 
-def _malformed(detail: str) -> Refused:
-    return Refused(RefusalCode.MALFORMED, detail)
-
-
-def _text(members: Mapping[str, Any], name: str, most: int) -> str:
-    value = members[name]
-    if not isinstance(value, str) or not 1 <= len(value) <= most:
-        raise _malformed(f"{name} is a text of 1 to {most} characters")
-    return value
-
-
 def _matching(members: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
     value = members[name]
     if not isinstance(value, str) or pattern.fullmatch(value) is None:
-        raise _malformed(f"{name} has another form")
-    return value
-
-
-def _time(members: Mapping[str, Any], name: str) -> float:
-    value = members[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _malformed(f"{name} is a number")
-    if not 0 <= value <= 1e12:
-        raise _malformed(f"{name} is a time")
+        raise malformed(f"{name} has another form")
     return value
