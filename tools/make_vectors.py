@@ -20,6 +20,7 @@ from borealis_wire.envelope import (
     JOB_TYPE,
     KEYS_TYPE,
     SCREEN_TYPE,
+    SHELL_TYPE,
     TUNNEL_TYPE,
     UPDATE_TYPE,
     pre_authentication_encoding,
@@ -29,6 +30,7 @@ from borealis_wire.events import RunContext
 from borealis_wire.keys import SigningKey
 from borealis_wire.orders import CancelOrder, KeysStatement
 from borealis_wire.proof import proof_message, proof_v2_message
+from borealis_wire.shell import ShellOrder
 from borealis_wire.tunnel import TunnelStart, TunnelStop
 from borealis_wire.updates import UpdateOrder
 from vector_macros import macros
@@ -184,6 +186,18 @@ def envelopes() -> dict[str, Any]:
     )
     stop = TunnelStop(RUN_ID, GUID, agent, tunnel, "operator_stop", NOW, NOW + 60)
     small = order(files=(), environment={}, variables=(), timeout_seconds=0, job_id="a text", issued_at=NOW + 0.25)
+    shell = ShellOrder(
+        order_id=RUN_ID,
+        session_id="0b8e5a1c-3d17-4c59-8a3e-5f0f4f8f7a21",
+        device_guid=GUID,
+        asked_by="Zoë",
+        columns=120,
+        rows=40,
+        user="",
+        seen=-1,
+        issued_at=NOW,
+        expires_at=NOW + 60,
+    )
     update = UpdateOrder(
         request_id=RUN_ID,
         device_guid=GUID,
@@ -223,6 +237,7 @@ def envelopes() -> dict[str, Any]:
                 ("screen", SCREEN_TYPE, look().to_payload()),
                 ("tunnel start", TUNNEL_TYPE, start.to_payload()),
                 ("tunnel stop", TUNNEL_TYPE, stop.to_payload()),
+                ("shell", SHELL_TYPE, shell.to_payload()),
                 ("update", UPDATE_TYPE, update.to_payload()),
             )
         ],
