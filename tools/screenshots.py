@@ -44,6 +44,7 @@ TABS: Final = (
     "/activity",
     "/roles",
     "/screen",
+    "/shell",
     "/macro",
     "/logs",
 )

@@ -2287,12 +2287,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * TunnelStatus
-         * @description A device's tunnel. ``bump`` says that it is in use, which puts its idle time off.
+         * TunnelConnectStatus
+         * @description The same under upstream's other name.
          *
          *     Access: an operator with the permission `tunnels.use`.
          */
-        get: operations["tunnel_status"];
+        get: operations["tunnel_connect_status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -16019,7 +16019,7 @@ export interface operations {
             };
         };
     };
-    tunnel_status: {
+    tunnel_connect_status: {
         parameters: {
             query?: {
                 agent_id?: string;
