@@ -48,6 +48,7 @@ NEEDS: Final = (
     MachineNeed("wireguard-go", "wireguard-go", "tunnels where the kernel has no WireGuard", root_only=True),
     MachineNeed("nft", "nftables", "the ports that a tunnel lets through", root_only=True),
     MachineNeed("Xvfb", "xvfb", "a screen to take pictures of", root_only=True),
+    MachineNeed("dbus-daemon", "dbus-daemon", "the bus of a desktop session", root_only=True),
     MachineNeed("wine", "wine wine64", "the agent in a real Windows Python", root_only=True, bare=True),
     MachineNeed("setpriv", "util-linux", "tests of what another user may do", root_only=True),
 )
