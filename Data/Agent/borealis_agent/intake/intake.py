@@ -244,83 +244,38 @@ class Intake:
         run.task = self._tasks.start(f"run {order.run_id}", self._carry_out(run, handler))
 
     def _verified(self, payload: Any) -> VerifiedJob:
-        def verify() -> VerifiedJob:
-            return verify_job(
-                payload,
-                trusted=self._trust.trusted,
-                device_guid=self._rest.guid,
-                context=self._context,
-                now=self._clock.now(),
-                user=self._user,
-            )
-
-        return self._with_newest_keys(verify)
+        return self._holds(verify_job, payload, context=self._context, user=self._user)
 
     def _verified_cancel(self, payload: Any) -> CancelOrder:
-        def verify() -> CancelOrder:
-            return verify_cancel(
-                payload, trusted=self._trust.trusted, device_guid=self._rest.guid, now=self._clock.now()
-            )
-
-        return self._with_newest_keys(verify)
+        return self._holds(verify_cancel, payload)
 
     def _verified_screen(self, payload: Any) -> ScreenOrder:
-        def verify() -> ScreenOrder:
-            return verify_screen(
-                payload,
-                trusted=self._trust.trusted,
-                device_guid=self._rest.guid,
-                context=self._context,
-                now=self._clock.now(),
-                user=self._user,
-            )
-
-        return self._with_newest_keys(verify)
+        return self._holds(verify_screen, payload, context=self._context, user=self._user)
 
     def _verified_update(self, payload: Any) -> UpdateOrder:
-        def verify() -> UpdateOrder:
-            return verify_update(
-                payload,
-                trusted=self._trust.trusted,
-                device_guid=self._rest.guid,
-                context=self._context,
-                now=self._clock.now(),
-            )
-
-        return self._with_newest_keys(verify)
+        return self._holds(verify_update, payload, context=self._context)
 
     def _verified_tunnel(self, payload: Any) -> TunnelStart | TunnelStop:
-        def verify() -> TunnelStart | TunnelStop:
-            return verify_tunnel(
-                payload,
-                trusted=self._trust.trusted,
-                device_guid=self._rest.guid,
-                context=self._context,
-                now=self._clock.now(),
-            )
-
-        return self._with_newest_keys(verify)
+        return self._holds(verify_tunnel, payload, context=self._context)
 
     def _verified_shell(self, envelope: Any) -> ShellOrder:
-        def verify() -> ShellOrder:
-            return verify_shell(
-                envelope,
-                trusted=self._trust.trusted,
-                device_guid=self._rest.guid,
-                context=self._context,
-                now=self._clock.now(),
+        return self._holds(verify_shell, envelope, context=self._context)
+
+    def _holds(self, verify: Callable[..., Verified], payload: Any, **ours: Any) -> Verified:
+        """What ``verify`` makes of a payload now; ``ours``: what else it compares with. Raises ``Refused``."""
+
+        def now() -> Verified:
+            return verify(
+                payload, trusted=self._trust.trusted, device_guid=self._rest.guid, now=self._clock.now(), **ours
             )
 
-        return self._with_newest_keys(verify)
-
-    def _with_newest_keys(self, verify: Callable[[], Verified]) -> Verified:
         try:
-            return verify()
+            return now()
         except Refused as refusal:
             # The other agent of this device may have heard of a new key before us.
             if refusal.code is not RefusalCode.UNKNOWN_KEY or not self._trust.reload():
                 raise
-        return verify()
+        return now()
 
     async def _carry_out(self, run: LiveRun, handler: JobHandler | None) -> None:
         """The task of one run: ends with a result in the outbox, whatever happens."""

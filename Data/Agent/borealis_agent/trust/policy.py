@@ -132,8 +132,7 @@ def verify_update(
     opened = open_envelope(_envelope_of(payload), expected_type=UPDATE_TYPE, trusted=trusted)
     order = parse_update(opened.payload)
     _check_device(order.device_guid, device_guid)
-    if context is not RunContext.SYSTEM:
-        raise Refused(RefusalCode.WRONG_CONTEXT, f"an update is for the system agent, this is the {context} one")
+    _check_is_system(context, "an update is")
     _check_time(order.issued_at, order.expires_at, now)
     return order
 
@@ -153,8 +152,7 @@ def verify_tunnel(
     opened = open_envelope(_envelope_of(payload), expected_type=TUNNEL_TYPE, trusted=trusted)
     order = parse_tunnel(opened.payload)
     _check_device(order.device_guid, device_guid)
-    if context is not RunContext.SYSTEM:
-        raise Refused(RefusalCode.WRONG_CONTEXT, f"tunnels are for the system agent, this is the {context} one")
+    _check_is_system(context, "tunnels are")
     _check_time(order.issued_at, order.expires_at, now)
     return order
 
@@ -174,8 +172,7 @@ def verify_shell(
     opened = open_envelope(envelope, expected_type=SHELL_TYPE, trusted=trusted)
     order = parse_shell(opened.payload)
     _check_device(order.device_guid, device_guid)
-    if context is not RunContext.SYSTEM:
-        raise Refused(RefusalCode.WRONG_CONTEXT, f"shells are for the system agent, this is the {context} one")
+    _check_is_system(context, "shells are")
     _check_time(order.issued_at, order.expires_at, now)
     return order
 
@@ -302,6 +299,11 @@ def _file_data(text: str, digest: FileDigest) -> bytes:
 
 def _envelope_of(payload: Any) -> Any:
     return payload["envelope"] if isinstance(payload, dict) and "envelope" in payload else payload
+
+
+def _check_is_system(context: RunContext, what: str) -> None:
+    if context is not RunContext.SYSTEM:
+        raise Refused(RefusalCode.WRONG_CONTEXT, f"{what} for the system agent, this is the {context} one")
 
 
 def _check_device(named: str, own: str) -> None:
