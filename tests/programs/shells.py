@@ -16,7 +16,7 @@ SECONDS = 20.0
 
 def local_settings(port: int | None = None) -> dict[str, str]:
     """For Engine and agent both: shells over loopback, on a port of their own."""
-    return {"BOREALIS_SHELL_LOCAL": "1", "BOREALIS_WIREGUARD_SHELL_PORT": str(port or free_port())}
+    return {"BOREALIS_TUNNEL_LOCAL": "1", "BOREALIS_WIREGUARD_SHELL_PORT": str(port or free_port())}
 
 
 class Shell:

@@ -22,6 +22,7 @@ TUNNEL_TYPE: Final = "application/vnd.borealis.tunnel+json"
 SCREEN_TYPE: Final = "application/vnd.borealis.screen+json"
 UPDATE_TYPE: Final = "application/vnd.borealis.update+json"
 SHELL_TYPE: Final = "application/vnd.borealis.shell+json"
+DESKTOP_TYPE: Final = "application/vnd.borealis.desktop+json"
 SIGNED_START: Final = b"DSSEv1 "
 """How everything begins that an envelope signs. A key that seals must sign nothing else that begins so."""
 

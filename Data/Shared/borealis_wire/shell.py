@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from borealis_wire import strict_json
+from borealis_wire.entry import EntryKind
+from borealis_wire.envelope import SHELL_TYPE
 from borealis_wire.limits import KIB
 from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
 
@@ -115,3 +117,6 @@ def parse_shell(payload: bytes) -> ShellOrder:
         issued_at=issued_at,
         expires_at=expires_at,
     )
+
+
+SHELL_ENTRY: Final = EntryKind(SHELL_TYPE, parse_shell, "shells are")

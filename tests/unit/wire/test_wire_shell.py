@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from borealis_wire import shell_lines, strict_json
+from borealis_wire.lines import MAX_LINE_BYTES, BadLine, LineReader
 from borealis_wire.refusal import Refused
 from borealis_wire.shell import NEW, ShellOrder, parse_shell
-from borealis_wire.shell_lines import MAX_LINE_BYTES, BadLine, LineReader
 
 ORDER = ShellOrder("o", "s", "G", "olga", 80, 24, 1000.0, 1060.0, "daemon", NEW)
 

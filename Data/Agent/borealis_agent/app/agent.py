@@ -29,9 +29,9 @@ from borealis_base.clock import Clock, SystemClock
 from borealis_base.tasks import Supervisor
 from borealis_base.trial import STARTER
 from borealis_base.user_task import failure_in
+from borealis_wire.entry import EntryKind, Order
 from borealis_wire.events import DeviceEvent, RunContext
 from borealis_wire.secrets import open_secret
-from borealis_wire.shell import ShellOrder
 
 FAREWELL_SECONDS: Final = 2.0
 SESSION_SECONDS: Final = 2.0
@@ -235,7 +235,7 @@ class Agent:
                 tasks=self._tasks,
                 extra={"agent_build_id": build_id, "agent_root": str(self._settings.paths.root)},
                 open_secret=lambda sealed: open_secret(sealed, self._rooms.identity.key),
-                take_shell_order=self._take_shell_order,
+                take_entry_order=self._take_entry_order,
             )
         )
 
@@ -281,8 +281,8 @@ class Agent:
     def _told_by_role(self, payload: Any) -> bool:
         return self._intake.told_by_role(payload)
 
-    async def _take_shell_order(self, envelope: Any) -> ShellOrder:
-        return await self._intake.shell_orders.take(envelope)
+    async def _take_entry_order(self, kind: EntryKind[Order], envelope: Any) -> Order:
+        return await self._intake.entry_orders.take(kind, envelope)
 
 
 class _LateDoor:

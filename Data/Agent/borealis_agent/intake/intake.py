@@ -5,32 +5,32 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from borealis_agent.intake.entry_orders import EntryOrders
 from borealis_agent.intake.live_run import LiveRun, LiveSink
 from borealis_agent.intake.looks import SCREEN_EVENTS, Looks
 from borealis_agent.intake.ports import Door, Rest, Results, Router, Trust, Updater
 from borealis_agent.intake.reading import MAX_RUN_ID, read_told_result, refusal_result, run_id_of
-from borealis_agent.intake.shell_orders import ShellOrders
 from borealis_agent.intake.tunnel_orders import TUNNEL_EVENTS, TunnelOrders
 from borealis_agent.intake.updates import Updates
 from borealis_agent.outbox import Spool
 from borealis_agent.role_api import JobHandler, JobOutcome, OutputSink, VerifiedJob
 from borealis_agent.trust import (
     verify_cancel,
+    verify_entry,
     verify_job,
     verify_screen,
-    verify_shell,
     verify_tunnel,
     verify_update,
 )
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
+from borealis_wire.entry import EntryKind, Order
 from borealis_wire.events import SEALED_EVENTS, EngineEvent, RefusalCode, RunContext, RunStatus
 from borealis_wire.limits import MAX_TIMEOUT_SECONDS
 from borealis_wire.messages import JobResult
 from borealis_wire.orders import CancelOrder
 from borealis_wire.refusal import Refused
 from borealis_wire.screen import ScreenOrder
-from borealis_wire.shell import ShellOrder
 from borealis_wire.tunnel import TunnelStart, TunnelStop
 from borealis_wire.updates import UpdateOrder
 
@@ -86,7 +86,7 @@ class Intake:
         self._looks = Looks(verify=self._verified_screen, spool=spool, router=router, claim=claim)
         self._updates = Updates(verify=self._verified_update, spool=spool, updater=updater)
         self._tunnel_orders = TunnelOrders(verify=self._verified_tunnel, spool=spool, router=router)
-        self.shell_orders = ShellOrders(verify=self._verified_shell, spool=spool)
+        self.entry_orders = EntryOrders(verify=self._verified_entry, spool=spool)
 
     def report_interrupted(self) -> None:
         """At start: tell the Engine of runs that were begun and whose results are nowhere. They never start again."""
@@ -258,8 +258,9 @@ class Intake:
     def _verified_tunnel(self, payload: Any) -> TunnelStart | TunnelStop:
         return self._holds(verify_tunnel, payload, context=self._context)
 
-    def _verified_shell(self, envelope: Any) -> ShellOrder:
-        return self._holds(verify_shell, envelope, context=self._context)
+    def _verified_entry(self, envelope: Any, kind: EntryKind[Order]) -> Order:
+        verify: Callable[..., Order] = verify_entry
+        return self._holds(verify, envelope, kind=kind, context=self._context)
 
     def _holds(self, verify: Callable[..., Verified], payload: Any, **ours: Any) -> Verified:
         """What ``verify`` makes of a payload now; ``ours``: what else it compares with. Raises ``Refused``."""

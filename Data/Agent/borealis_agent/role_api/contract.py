@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from borealis_agent.role_api.jobs import JobFile, JobHandler, JobOutcome, OutputSink, VerifiedJob
+from borealis_wire.entry import EntryKind, Order
 from borealis_wire.events import RefusalCode, RunContext, ScriptType
 from borealis_wire.refusal import Refused
-from borealis_wire.shell import ShellOrder
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -19,9 +19,16 @@ def no_secrets(sealed: str) -> str:
     raise ValueError("this agent cannot open secrets")
 
 
-async def no_shell_orders(envelope: Any) -> ShellOrder:
-    """For an agent that opens no shells."""
-    raise Refused(RefusalCode.UNSUPPORTED_TYPE, "this agent takes no orders to open a shell")
+class TakesEntryOrders(Protocol):
+    """Verifies the order that a connection came with, and never gives it twice."""
+
+    async def __call__(self, kind: EntryKind[Order], envelope: Any) -> Order:
+        """The order in an envelope. Raises ``Refused``."""
+
+
+async def no_entry_orders(kind: EntryKind[Order], envelope: Any) -> Order:
+    """For an agent that nobody enters."""
+    raise Refused(RefusalCode.UNSUPPORTED_TYPE, "this agent takes no such orders")
 
 
 class SocketPort(Protocol):
@@ -120,7 +127,7 @@ class RoleContext:
     extra: Mapping[str, Any] = field(default_factory=dict)
     open_secret: Callable[[str], str] = no_secrets
     """Open a secret of an order, which was sealed for this device's key. Raises ``ValueError``."""
-    take_shell_order: Callable[[Any], Awaitable[ShellOrder]] = no_shell_orders
+    take_entry_order: TakesEntryOrders = no_entry_orders
     """The order in an envelope that came with a connection: verified, and never given twice. Raises ``Refused``."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -25,7 +25,7 @@ from borealis_agent.role_api import (
     Stoppable,
     VerifiedJob,
 )
-from borealis_agent.role_api.contract import no_secrets, no_shell_orders
+from borealis_agent.role_api.contract import TakesEntryOrders, no_entry_orders, no_secrets
 from borealis_agent.roles.guard import BLOCK_SECONDS, FAULTS, RoleBlocked, patiently, time_limit, words
 from borealis_agent.roles.health import HealthBoard, RoleRejected, Stage
 from borealis_agent.roles.inspection import inspect_role, role_files
@@ -35,7 +35,6 @@ from borealis_agent.roles.socket_port import Door, Listeners, RoleSocket
 from borealis_base.files import private_folder
 from borealis_base.tasks import Supervisor
 from borealis_wire.events import CONTEXT_HEADER_VALUES, SERVICE_MODES, RunContext, ScriptType
-from borealis_wire.shell import ShellOrder
 
 HOOK_SECONDS: Final = 30.0
 PATIENCE: Final = "role_patience_seconds"
@@ -76,7 +75,7 @@ class RoleWorld:
     tasks: Supervisor
     extra: Mapping[str, Any] = field(default_factory=dict)
     open_secret: Callable[[str], str] | None = None
-    take_shell_order: Callable[[Any], Awaitable[ShellOrder]] | None = None
+    take_entry_order: TakesEntryOrders | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -243,7 +242,7 @@ class RoleSupervisor:
             start_task=lambda title, work: self._start_task(name, title, work),
             extra=world.extra,
             open_secret=world.open_secret or no_secrets,
-            take_shell_order=world.take_shell_order or no_shell_orders,
+            take_entry_order=world.take_entry_order or no_entry_orders,
         )
 
     def _hooks(self) -> dict[str, Any]:

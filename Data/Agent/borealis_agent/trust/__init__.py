@@ -9,9 +9,9 @@ from borealis_agent.trust.policy import (
     check_user,
     keys_after_enrolment,
     verify_cancel,
+    verify_entry,
     verify_job,
     verify_screen,
-    verify_shell,
     verify_tunnel,
     verify_update,
 )
@@ -25,9 +25,9 @@ __all__ = [
     "check_user",
     "keys_after_enrolment",
     "verify_cancel",
+    "verify_entry",
     "verify_job",
     "verify_screen",
-    "verify_shell",
     "verify_tunnel",
     "verify_update",
 ]

@@ -12,12 +12,12 @@ from typing import Any, Final
 from borealis_agent.role_api.jobs import JobFile, VerifiedJob
 from borealis_agent.trust.signing_keys import TrustedKeys, index_keys
 from borealis_wire import base64s
+from borealis_wire.entry import EntryKind, Order
 from borealis_wire.envelope import (
     CANCEL_TYPE,
     JOB_TYPE,
     KEYS_TYPE,
     SCREEN_TYPE,
-    SHELL_TYPE,
     TUNNEL_TYPE,
     UPDATE_TYPE,
     open_envelope,
@@ -28,7 +28,6 @@ from borealis_wire.limits import CLOCK_SKEW_SECONDS, MAX_FILES, MAX_FILES_BYTES,
 from borealis_wire.orders import CancelOrder, FileDigest, parse_cancel, parse_job, parse_keys, safe_file_name
 from borealis_wire.refusal import Refused
 from borealis_wire.screen import ScreenOrder, parse_screen
-from borealis_wire.shell import ShellOrder, parse_shell
 from borealis_wire.tunnel import TunnelStart, TunnelStop, parse_tunnel
 from borealis_wire.updates import UpdateOrder, parse_update
 
@@ -157,22 +156,29 @@ def verify_tunnel(
     return order
 
 
-def verify_shell(
-    envelope: Any, *, trusted: Mapping[str, VerifyKey], device_guid: str, context: RunContext, now: float
-) -> ShellOrder:
-    """Open an order to open a shell, as it comes in the first line of a connection.
+def verify_entry(
+    envelope: Any,
+    *,
+    kind: EntryKind[Order],
+    trusted: Mapping[str, VerifyKey],
+    device_guid: str,
+    context: RunContext,
+    now: float,
+) -> Order:
+    """Open an order to enter, as it comes in the first line of a connection.
 
     Args:
         envelope: the JSON value as it came; anything.
-        context: the run context of this agent: shells are the SYSTEM agent's.
+        kind: what is entered.
+        context: the run context of this agent: entries are the SYSTEM agent's.
 
     Raises:
         Refused: with the code that whoever connects is told. Does not check replay.
     """
-    opened = open_envelope(envelope, expected_type=SHELL_TYPE, trusted=trusted)
-    order = parse_shell(opened.payload)
+    opened = open_envelope(envelope, expected_type=kind.payload_type, trusted=trusted)
+    order = kind.parse(opened.payload)
     _check_device(order.device_guid, device_guid)
-    _check_is_system(context, "shells are")
+    _check_is_system(context, kind.whose)
     _check_time(order.issued_at, order.expires_at, now)
     return order
 

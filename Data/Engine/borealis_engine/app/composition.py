@@ -32,11 +32,12 @@ from borealis_engine.enrolment import AccessTokens, EngineCertificates, Enrolmen
 from borealis_engine.gateway import Gateway
 from borealis_engine.jobs import JobService
 from borealis_engine.library import SavedThings, ScriptLibrary
+from borealis_engine.lines import Way
 from borealis_engine.machines import MachineService
 from borealis_engine.operators.service import OperatorService
 from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.screens import ScreenService
-from borealis_engine.shells import Recordings, ShellService, Way
+from borealis_engine.shells import Recordings, ShellService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
 from borealis_engine.tunnel import make_tunnels
@@ -199,8 +200,8 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
     )
     await tunnels.start()
     way: Way = TunnelWay(tunnels, settings.tunnel, public_url=settings.public_url)
-    if settings.shells.local:
-        way = LocalWay(way, port=settings.tunnel.shell_port)
+    if settings.tunnel.local:
+        way = LocalWay(way)
     recordings = Recordings(
         db=db, audit=audit, clock=clock, randomness=randomness, folder=paths.recordings, settings=settings.shells
     )
@@ -212,6 +213,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         clock=clock,
         randomness=randomness,
         way=way,
+        port=settings.tunnel.shell_port,
         recorders=recordings,
     )
     gateway = Gateway(

@@ -1,4 +1,4 @@
-"""The ways to a device's shell port: the tunnel; or loopback, for the agent on the Engine's own machine."""
+"""The ways to a port of a device: the tunnel; or loopback, for the agent on the Engine's own machine."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from borealis_engine.core.tunnel_settings import TunnelSettings
 from borealis_engine.devices import DeviceRecord
+from borealis_engine.lines import Place, Way
 from borealis_engine.operators.permissions import Principal
-from borealis_engine.shells import Place, Way
 from borealis_engine.tunnel import TunnelService
 from borealis_wire.tunnel import join_endpoint, split_endpoint
 
@@ -20,20 +20,21 @@ LOOPBACK: Final = "127.0.0.1"
 class LocalWay:
     """Devices that call from this machine are reached on it, where a setting says so; all others by ``beyond``.
 
-    An Engine cannot have a tunnel to the machine that it runs on. What lets a shell open is the sealed order there too.
+    An Engine cannot have a tunnel to the machine that it runs on. What lets anybody in is the sealed order there too.
     """
 
-    def __init__(self, beyond: Way, *, port: int) -> None:
+    def __init__(self, beyond: Way) -> None:
         self._beyond = beyond
-        self._port = port
 
     @contextlib.asynccontextmanager
-    async def to(self, principal: Principal, record: DeviceRecord, *, host: str, address: str) -> AsyncIterator[Place]:
-        """As ``shells.ports.Way``."""
+    async def to(
+        self, principal: Principal, record: DeviceRecord, *, port: int, host: str, address: str
+    ) -> AsyncIterator[Place]:
+        """As ``lines.Way``."""
         if _is_loopback(record.address):
-            yield Place(LOOPBACK, self._port, asyncio.Event())
+            yield Place(LOOPBACK, port, asyncio.Event())
             return
-        async with self._beyond.to(principal, record, host=host, address=address) as place:
+        async with self._beyond.to(principal, record, port=port, host=host, address=address) as place:
             yield place
 
 
@@ -46,10 +47,12 @@ class TunnelWay:
         self._public_url = public_url
 
     @contextlib.asynccontextmanager
-    async def to(self, principal: Principal, record: DeviceRecord, *, host: str, address: str) -> AsyncIterator[Place]:
-        """As ``shells.ports.Way``."""
+    async def to(
+        self, principal: Principal, record: DeviceRecord, *, port: int, host: str, address: str
+    ) -> AsyncIterator[Place]:
+        """As ``lines.Way``."""
         await self._tunnels.connect(principal, record.guid, host=self._called(host), address=address)
-        with self._tunnels.reach(record.guid, self._settings.shell_port) as reached:
+        with self._tunnels.reach(record.guid, port) as reached:
             yield Place(reached.address, reached.port, reached.ended)
 
     def _called(self, host: str) -> str:

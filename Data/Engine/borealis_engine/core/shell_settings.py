@@ -12,12 +12,8 @@ _ON: Final = frozenset({"", "1", "on", "yes", "true"})
 
 @dataclass(frozen=True, slots=True)
 class ShellSettings:
-    """``local``: the agent on this machine is reached over loopback.
+    """``recorded``: what shells print is kept, ``recording_days`` days long, ``recording_mib`` MiB of each at most."""
 
-    ``recorded``: what shells print is kept, for ``recording_days`` days, ``recording_mib`` MiB of each and no more.
-    """
-
-    local: bool = False
     recorded: bool = True
     recording_days: int = 30
     recording_mib: int = 64
@@ -25,7 +21,6 @@ class ShellSettings:
     def in_force(self) -> dict[str, str]:
         """What was set or assumed, by the name that sets it."""
         return {
-            "BOREALIS_SHELL_LOCAL": "1" if self.local else "",
             "BOREALIS_SHELL_RECORDING": "on" if self.recorded else "off",
             "BOREALIS_SHELL_RECORDING_DAYS": str(self.recording_days),
             "BOREALIS_SHELL_RECORDING_MIB": str(self.recording_mib),
@@ -38,7 +33,6 @@ def load_shell_settings(environ: Mapping[str, str]) -> ShellSettings:
     if recording not in _ON | _OFF:
         raise Fatal("bad_setting", "BOREALIS_SHELL_RECORDING is on or off.")
     return ShellSettings(
-        local=environ.get("BOREALIS_SHELL_LOCAL") == "1",
         recorded=recording not in _OFF,
         recording_days=_whole(environ, "BOREALIS_SHELL_RECORDING_DAYS", 30, 1, 36500),
         recording_mib=_whole(environ, "BOREALIS_SHELL_RECORDING_MIB", 64, 1, 4096),

@@ -9,6 +9,7 @@ from typing import Final
 from borealis_engine.core.errors import Fatal
 
 SHELL_PORT: Final = 47002
+DESKTOP_PORT: Final = 5900
 MIN_IDLE_SECONDS: Final = 10
 """Upstream's least is 60; a test should not have to wait that long."""
 _WINDOWS: Final = (3389, 5985, 5986, 5900, 3478)
@@ -23,7 +24,8 @@ class TunnelSettings:
     """How this Engine does tunnels.
 
     ``port`` is UDP; ``network`` is where devices get their addresses from; ``endpoint`` is the host or address that
-    devices call, empty for the one that operators reach the Engine by; ``interface`` is unique on the machine.
+    devices call, empty for the one that operators reach the Engine by; ``interface`` is unique on the machine;
+    ``local``: the agent on this machine is reached over loopback.
     """
 
     port: int = 30000
@@ -35,6 +37,8 @@ class TunnelSettings:
     shell_port: int = SHELL_PORT
     windows_ports: tuple[int, ...] = (*_WINDOWS, SHELL_PORT)
     key_root: Path | None = None
+    desktop_port: int = DESKTOP_PORT
+    local: bool = False
 
     def default_ports(self, operating_system: str) -> list[int]:
         """What a device's allow-list is before somebody sets one."""
@@ -52,6 +56,8 @@ class TunnelSettings:
             "BOREALIS_WIREGUARD_IDLE_SECONDS": str(self.idle_seconds),
             "BOREALIS_WIREGUARD_SHELL_PORT": str(self.shell_port),
             "BOREALIS_WIREGUARD_WINDOWS_ALLOWLIST": ", ".join(map(str, self.windows_ports)),
+            "BOREALIS_DESKTOP_PORT": str(self.desktop_port),
+            "BOREALIS_TUNNEL_LOCAL": "1" if self.local else "",
             "BOREALIS_WIREGUARD_KEY_ROOT": str(self.key_root or ""),
         }
 
@@ -85,6 +91,8 @@ def load_tunnel_settings(environ: Mapping[str, str]) -> TunnelSettings:
         idle_seconds=_number(environ, f"{name}IDLE_SECONDS", plain.idle_seconds, MIN_IDLE_SECONDS, 24 * 3600),
         shell_port=shell,
         windows_ports=_ports(environ.get(f"{name}WINDOWS_ALLOWLIST", ""), (*_WINDOWS, shell)),
+        desktop_port=_number(environ, "BOREALIS_DESKTOP_PORT", plain.desktop_port, 1, 65535),
+        local=environ.get("BOREALIS_TUNNEL_LOCAL") == "1",
         key_root=Path(environ[f"{name}KEY_ROOT"]).absolute() if environ.get(f"{name}KEY_ROOT") else None,
     )
 

@@ -13,13 +13,13 @@ from borealis_engine.core.errors import Conflict, EngineError, NotFound, RateLim
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord, DeviceService
+from borealis_engine.lines import Place, Sealer, Way
 from borealis_engine.operators.permissions import Principal
-from borealis_engine.shells.line import Line
+from borealis_engine.shells.line import SHELL, ShellLine
 from borealis_engine.shells.models import OpenShell, ShellAsked
-from borealis_engine.shells.ports import Place, Sealer, Way
 from borealis_engine.shells.session import Ended, Recorder, Seat, Session
 from borealis_wire.envelope import SHELL_TYPE
-from borealis_wire.shell import DETACHED_SECONDS, NEW, SHELL_ORDER_SECONDS, ShellOrder
+from borealis_wire.shell import DETACHED_SECONDS, NEW, SHELL_ORDER_SECONDS, SHELL_PORT, ShellOrder
 
 MAX_SHELLS: Final = 64
 """Of one operator, on all devices together."""
@@ -68,6 +68,7 @@ class ShellService:
         clock: Clock,
         randomness: Randomness,
         way: Way,
+        port: int = SHELL_PORT,
         recorders: Recorders | None = None,
     ) -> None:
         self._devices = devices
@@ -76,6 +77,7 @@ class ShellService:
         self._clock = clock
         self._randomness = randomness
         self._way = way
+        self._port = port
         self._recorders = recorders
         self._sessions: dict[str, Session] = {}
         self._held: dict[str, _Held] = {}
@@ -241,7 +243,7 @@ class ShellService:
         session = seat.session
         async with contextlib.AsyncExitStack() as way:
             place = await way.enter_async_context(
-                self._way.to(session.principal, record, host=host, address=session.address)
+                self._way.to(session.principal, record, port=self._port, host=host, address=session.address)
             )
             now = self._clock.now()
             order = ShellOrder(
@@ -256,7 +258,8 @@ class ShellService:
                 user=asked.user,
                 seen=asked.seen,
             )
-            line = await Line.open(place, self._signing.seal(SHELL_TYPE, order.to_payload()), self._clock)
+            envelope = self._signing.seal(SHELL_TYPE, order.to_payload())
+            line = await ShellLine.open(place, envelope, self._clock, SHELL)
             # Its rights, or the device's, may have changed while it was connected; whoever changed them ended it.
             if self._sessions.get(session.session_id) is not session:
                 await line.end()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from borealis_engine.operators.permissions import Principal
-from borealis_engine.shells.line import Line
+from borealis_engine.shells.line import ShellLine
 from borealis_wire import shell_lines
-from borealis_wire.shell_lines import BadLine
+from borealis_wire.lines import BadLine
 
 MAX_PIECE: Final = 64 * 1024
 LOST: Final = "The connection to the device was lost. The shell lives on there for a few minutes."
@@ -69,7 +69,7 @@ class Session:
         self.recorder = recorder
         self.user = ""
         self.shell = ""
-        self.line: Line | None = None
+        self.line: ShellLine | None = None
         self.ended: Ended | None = None
         self.alone_since: float | None = None
         """On the steady clock, while the operator is not connected."""
@@ -79,7 +79,7 @@ class Session:
         """Counts connections of the operator; what belongs to an earlier one has no say any more."""
         self._recorded = 0
 
-    def began(self, line: Line) -> None:
+    def began(self, line: ShellLine) -> None:
         """A connection to the shell is there."""
         self.line = line
         self.ended = None

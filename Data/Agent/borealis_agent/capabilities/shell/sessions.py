@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from borealis_agent.capabilities.entry import Refusing
 from borealis_agent.capabilities.shell.choice import Choice, NoShell, choose
 from borealis_agent.capabilities.shell.terminal import Terminal
 from borealis_base.clock import Clock
@@ -12,14 +13,6 @@ from borealis_wire.shell import DETACHED_SECONDS, NEW, ShellOrder
 
 MAX_SHELLS: Final = 8
 CHECK_SECONDS: Final = 5.0
-
-
-class Refusing(Exception):
-    """This connection gets no shell. ``reason`` is a word for programs, the text a sentence for the operator."""
-
-    def __init__(self, reason: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason = reason
 
 
 class Attached(Protocol):

@@ -1,4 +1,4 @@
-"""What this room needs of others, as Protocols; filled in by ``app``."""
+"""What lines need of others, as Protocols; filled in by ``app``."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -22,13 +22,14 @@ class Way(Protocol):
     """The way to a port of a device; the tunnel, which is brought up where there is none."""
 
     def to(
-        self, principal: Principal, record: DeviceRecord, *, host: str, address: str
+        self, principal: Principal, record: DeviceRecord, *, port: int, host: str, address: str
     ) -> AbstractAsyncContextManager[Place]:
-        """The device's shell port, for as long as it is used.
+        """A port of the device, for as long as it is used.
 
         Args:
             principal: who wants it.
             record: the device.
+            port: TCP; one that the device's allow-list has.
             host: what the device calls to build the tunnel, where no setting says otherwise.
             address: of the operator, for the audit log.
 
