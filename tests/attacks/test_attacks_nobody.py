@@ -11,6 +11,7 @@ import jwt
 import pytest
 from tests.attacks.attacker import Declined, RogueDevice, Stranger
 from tests.attacks.people import Target
+from tests.programs.web import web_session
 
 from borealis_engine.api.access import OPT_KEY, Access
 from borealis_engine.api.app import all_handlers
@@ -158,10 +159,9 @@ def test_rejects_every_socket_event_of_who_has_no_credentials(target: Target, de
 
 async def _speak(stranger: Stranger, frames: list[str], query: str) -> list[str]:
     """Send frames without waiting for anything; gives every text that came back."""
-    connector = aiohttp.TCPConnector(ssl=stranger.engine.tls(), local_addr=(stranger.address, 0), force_close=True)
     heard: list[str] = []
     async with (
-        aiohttp.ClientSession(connector=connector) as web,
+        web_session(stranger.engine.tls(), local_addr=(stranger.address, 0), force_close=True) as web,
         web.ws_connect(f"{stranger.engine.url}/socket.io/{query}") as line,
     ):
         for frame in frames:

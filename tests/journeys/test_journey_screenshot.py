@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 import psutil
 import pytest
@@ -25,6 +24,7 @@ from tests.journeys.test_journey_signed_in_user import Machine, User, UserAgent,
 from tests.programs.desktop import SERVER, Desktop
 from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, wait_for, wait_run
 from tests.programs.remains import Rest, has_ended, killed_at_work, offspring
+from tests.programs.web import web_session
 
 __all__ = ["ground", "user"]
 
@@ -206,7 +206,7 @@ async def watching(scene: Scene) -> AsyncIterator[Watching]:
     engine = scene.machine.engine
     token = (engine.root / "Engine" / "Data" / "Secrets" / "cli.token").read_text().strip()
     tls = ssl.create_default_context(cafile=str(engine.ca_file))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as web:
+    async with web_session(tls) as web:
         client = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=web)
         await client.connect(engine.url, headers={"Authorization": f"Bearer {token}"}, transports=["websocket"])
         try:

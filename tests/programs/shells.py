@@ -7,9 +7,9 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import aiohttp
 import socketio
 from tests.programs.programs import AgentProgram, EngineProgram, free_port
+from tests.programs.web import web_session
 
 SECONDS = 20.0
 
@@ -115,7 +115,7 @@ async def desk_at(engine: EngineProgram, *, token: str = "") -> AsyncIterator[De
     """Sit down as the Engine's owner, or with a token."""
     secret = token or (engine.root / "Engine" / "Data" / "Secrets" / "cli.token").read_text().strip()
     tls = ssl.create_default_context(cafile=str(engine.ca_file))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as web:
+    async with web_session(tls) as web:
         client = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=web)
         desk = Desk(client)
         await client.connect(engine.url, headers={"Authorization": f"Bearer {secret}"}, transports=["websocket"])

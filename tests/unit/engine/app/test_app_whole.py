@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import socketio
 from tests.fakes.gateway_world import until
 from tests.programs.programs import free_port
+from tests.programs.web import web_session
 
 from borealis_base.clock import SystemClock
 from borealis_base.tasks import Supervisor
@@ -80,7 +80,7 @@ async def test_a_job_goes_through_a_device_socket_over_tls(tmp_path: Path) -> No
         services = engine.services
         device = await add_device(engine)
         context = ssl.create_default_context(cafile=str(services.certificates.bundle_path))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as http:
+        async with web_session(context) as http:
             client = socketio.AsyncClient(http_session=http, reconnection=False, handle_sigint=False)
             taken: list[Any] = []
 
