@@ -315,7 +315,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             db=db,
             clock=clock,
             randomness=randomness,
-            feed=feed,
+            uses=uses,
             devices=devices,
             signing=signing,
             wires=FakeWires(),
@@ -335,6 +335,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             audit=people.audit,
             clock=clock,
             randomness=randomness,
+            uses=uses,
             way=TunnelWay(tunnels, settings.tunnel, public_url=""),
         )
         await devices.start()

@@ -14,7 +14,9 @@ import termios
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from getpass import getuser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.programs.programs import (
@@ -85,6 +87,18 @@ async def test_a_shell_is_a_real_terminal(pair: Pair) -> None:
         await shell.type("exit 7\r")
         closed = await shell.until_closed()
         assert (closed["status"], closed["reason"], closed["lost"]) == (7, "", False)
+
+    def ended() -> dict[str, Any] | None:
+        found: list[dict[str, Any]] = client.get("/api/runs", params={"kind": "shell", "device": pair.guid}).json()[
+            "runs"
+        ]
+        return next((row for row in found if row["exit_code"] == 7), None)
+
+    with pair.engine.owner() as client:
+        row = await asyncio.to_thread(wait_for, "the shell among the device's activity", ended)
+        assert (row["status"], row["script_name"], row["ran_as_user"]) == ("Completed", "Remote shell", getuser())
+        recording = client.get(f"/api/recordings/{row['run_id']}").json()
+    assert (recording["status"], recording["guid"], recording["username"]) == (7, pair.guid, row["created_by"])
 
 
 async def test_ctrl_c_ends_a_flood_and_the_flood_waits_for_a_slow_browser(pair: Pair) -> None:

@@ -151,10 +151,12 @@ class RunStatus(StrEnum):
     EXPIRED = "Expired"
     REFUSED = "Refused"
     INTERRUPTED = "Interrupted"
+    COMPLETED = "Completed"
+    """Of what is no run: a tunnel or a shell that is over. Upstream's word."""
 
 
 TERMINAL_STATUSES: Final[frozenset[RunStatus]] = frozenset(RunStatus) - {RunStatus.PENDING, RunStatus.RUNNING}
-DEVICE_RESULT_STATUSES: Final[frozenset[RunStatus]] = TERMINAL_STATUSES - {RunStatus.EXPIRED}
+DEVICE_RESULT_STATUSES: Final[frozenset[RunStatus]] = TERMINAL_STATUSES - {RunStatus.EXPIRED, RunStatus.COMPLETED}
 """What a device may report as the end of a run."""
 
 

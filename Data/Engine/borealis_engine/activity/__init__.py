@@ -1,7 +1,8 @@
 """The recorded life of runs: the one state machine, live output, history for operators.
 
 Owns the tables ``jobs``, ``runs``, ``run_output``, ``run_numbers`` and ``ansible_play_recaps``; the only writer of
-run state. May be called by: ``dispatch``, ``jobs``, ``screens``, ``api``. It never sends anything to a device.
+run state. May be called by: ``dispatch``, ``jobs``, ``screens``, ``shells``, ``tunnel``, ``api``. It never sends
+anything to a device.
 
 How results are judged (contract 4, threats 17): a run may leave the Engine only after ``sent_at`` is on disk. A
 result is recorded once; a repeat is answered like the first. A result for a run that the Engine itself gave up

@@ -182,7 +182,8 @@ class ActivityHistory:
             "script_type": row["script_type"],
             "context": row["context"],
             "run_as_user": row["run_as_user"] or "",
-            "ran_as_user": (row["ran_as_user"] or "") if row["sent_at"] is not None else "",
+            # Of a run it says more than who is planned only once it may have left.
+            "ran_as_user": (row["ran_as_user"] or "") if row["sent_at"] is not None or row["kind"] != "job" else "",
             "assembly_guid": row["assembly_guid"],
             "assembly_version": row["assembly_version"],
         }

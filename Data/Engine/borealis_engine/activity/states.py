@@ -41,7 +41,7 @@ class IllegalTransition(Exception):
 
 _OVERTAKEN: Final = DEVICE_RESULT_STATUSES
 TRANSITIONS: Final[dict[RunStatus, frozenset[RunStatus]]] = {
-    RunStatus.PENDING: frozenset(RunStatus) - {RunStatus.PENDING},
+    RunStatus.PENDING: frozenset(RunStatus) - {RunStatus.PENDING, RunStatus.COMPLETED},
     RunStatus.RUNNING: DEVICE_RESULT_STATUSES,
     RunStatus.EXPIRED: _OVERTAKEN,
     RunStatus.CANCELLED: _OVERTAKEN,
@@ -50,6 +50,7 @@ TRANSITIONS: Final[dict[RunStatus, frozenset[RunStatus]]] = {
     RunStatus.FAILED: frozenset(),
     RunStatus.TIMED_OUT: frozenset(),
     RunStatus.REFUSED: frozenset(),
+    RunStatus.COMPLETED: frozenset(),
 }
 """From status to the statuses that may follow; :func:`advance` adds who may say so."""
 

@@ -1,15 +1,18 @@
-"""What operators do with a device that no script runs for: looks at its screen, tunnels. A row in activity for each.
+"""What operators do with a device that no script runs for: looks at its screen, shells, tunnels. A row for each.
 
 As upstream carries its tunnels among the runs (upstream-contract 7.2), a use is a row of the same table, of another
 ``kind``: it is listed, filtered, paged, deleted and pruned with them. It is no run: nothing is sent, nothing can be
 cancelled or run again, no device can end it by a result, and counts of runs leave it out.
+
+A tunnel outlives the Engine; its row does too, and is ended by the room that takes tunnels up again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from borealis_base.clock import Clock
 from borealis_engine.activity import store
@@ -17,7 +20,7 @@ from borealis_engine.activity.announce import announce_use
 from borealis_engine.activity.models import JobContent
 from borealis_engine.activity.service import ActivityService
 from borealis_engine.activity.states import Party
-from borealis_engine.activity.tables import runs
+from borealis_engine.activity.tables import jobs, runs
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
 from borealis_engine.storage import Database
@@ -31,11 +34,20 @@ class RowKind(StrEnum):
 
     JOB = "job"
     SCREEN = "screen"
+    SHELL = "shell"
+    TUNNEL = "vpn_tunnel"
+    """Upstream's word."""
+
+
+SURVIVES: Final = frozenset({RowKind.JOB, RowKind.TUNNEL})
+"""What goes on without the Engine, so that its next life does not close it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use that is on record. ``number`` is its place among the runs, ``run_id`` its name."""
+    """One use that is on record. ``number`` is its place among the runs, ``run_id`` its name: of a tunnel the tunnel's
+    own, of a recorded shell the recording's.
+    """
 
     kind: RowKind
     number: int
@@ -75,6 +87,8 @@ class UseRecorder:
         by: str,
         context: RunContext,
         user: str = "",
+        run_id: str = "",
+        along: Callable[[Connection], object] | None = None,
     ) -> Use:
         """Put on record that it began.
 
@@ -86,27 +100,67 @@ class UseRecorder:
             site_id: its site now.
             by: the operator's name.
             context: whose session on the device it is about.
-            user: the signed-in user there, where a name is known.
+            user: the account there, where a name is known.
+            run_id: its name, where it has one already.
+            along: what else is written, in the same transaction.
 
         Raises:
             Unavailable: not recorded.
         """
         number = await self._activity.take_numbers(1)
-        use = Use(kind, number, self._randomness.uuid(), name, guid, hostname, site_id, by)
+        use = Use(kind, number, run_id or self._randomness.uuid(), name, guid, hostname, site_id, by)
         now = self._clock.now()
-        await self._db.write(lambda conn: _insert(conn, use, context, user, now))
+
+        def work(conn: Connection) -> None:
+            _insert(conn, use, context, user, now)
+            if along is not None:
+                along(conn)
+
+        await self._db.write(work)
         announce_use(self._feed, use, RunStatus.RUNNING, "created")
         return use
 
-    async def end(self, use: Use, status: RunStatus, reason: str = "") -> None:
+    async def end(
+        self,
+        use: Use,
+        status: RunStatus,
+        reason: str = "",
+        *,
+        exit_code: int | None = None,
+        user: str = "",
+        along: Callable[[Connection], object] | None = None,
+    ) -> None:
         """Put on record that it is over; a second end changes nothing.
+
+        Args:
+            use: which.
+            status: how it ended.
+            reason: why, a word or a sentence.
+            exit_code: of what ran, where something did.
+            user: the account on the device, where it is known by now.
+            along: what else is written, in the same transaction.
 
         Raises:
             Unavailable: not recorded.
         """
-        now = self._clock.now()
-        if await self._db.write(lambda conn: _close(conn, use, status, reason, now)):
+        values: dict[str, Any] = {"status": status.value, "reason": reason[:512], "finished_at": self._clock.now()}
+        values |= {"ended_by": Party.ENGINE.value, "exit_code": exit_code} | ({"ran_as_user": user} if user else {})
+
+        def work(conn: Connection) -> bool:
+            if along is not None:
+                along(conn)
+            return _close(conn, use, values)
+
+        if await self._db.write(work):
             announce_use(self._feed, use, status, "updated")
+
+    def tell(self, use: Use) -> None:
+        """Something about one under way changed: who looks at it asks again."""
+        announce_use(self._feed, use, RunStatus.RUNNING, "updated")
+
+    async def under_way(self, kind: RowKind) -> dict[str, Use]:
+        """Those of a kind that are not over, by ``run_id``."""
+        return await self._db.read(lambda conn: _open(conn, kind))
 
 
 def _insert(conn: Connection, use: Use, context: RunContext, user: str, now: float) -> None:
@@ -150,13 +204,19 @@ def _insert(conn: Connection, use: Use, context: RunContext, user: str, now: flo
     )
 
 
-def _close(conn: Connection, use: Use, status: RunStatus, reason: str, now: float) -> bool:
+def _open(conn: Connection, kind: RowKind) -> dict[str, Use]:
+    columns = (runs.c.id, runs.c.run_id, runs.c.device_guid, runs.c.hostname, runs.c.site_id)
+    query = select(*columns, jobs.c.script_name, jobs.c.created_by).join(jobs, jobs.c.id == runs.c.job_id)
+    open_rows = conn.execute(query.where(runs.c.kind == kind.value, runs.c.status == RunStatus.RUNNING.value))
+    return {row[1]: Use(kind, row[0], row[1], row[5], row[2], row[3], row[4], row[6]) for row in open_rows}
+
+
+def _close(conn: Connection, use: Use, values: dict[str, Any]) -> bool:
     open_row = (runs.c.id == use.number, runs.c.kind == use.kind.value, runs.c.status == RunStatus.RUNNING.value)
-    values = {"status": status.value, "reason": reason[:512], "ended_by": Party.ENGINE.value, "finished_at": now}
     return conn.execute(update(runs).where(*open_row).values(**values)).rowcount == 1
 
 
 def _close_all(conn: Connection, now: float) -> None:
-    left = (runs.c.kind != RowKind.JOB.value, runs.c.status == RunStatus.RUNNING.value)
+    left = (runs.c.kind.not_in(sorted(SURVIVES)), runs.c.status == RunStatus.RUNNING.value)
     values = {"status": RunStatus.INTERRUPTED.value, "reason": ENGINE_ENDED, "finished_at": now}
     conn.execute(update(runs).where(*left).values(ended_by=Party.ENGINE.value, **values))

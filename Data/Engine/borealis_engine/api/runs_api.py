@@ -37,7 +37,8 @@ class RunView(msgspec.Struct, frozen=True):
     ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
 
     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
-    ``job``, or ``screen`` for a look at the screen, which cannot be cancelled or run again.
+    ``job``, or a use of the device, which cannot be cancelled or run again: ``screen`` for a look at the screen,
+    ``shell`` (``run_id`` is its recording, if there is one), ``vpn_tunnel`` (``run_id`` is its ``tunnel_id``).
     ``run_as_user`` is the signed-in user whom the operator named, empty for any; ``ran_as_user`` the one whose agent
     got it.
     """
@@ -247,12 +248,12 @@ async def list_runs(
     text: Annotated[
         str, Parameter(max_length=MAX_TEXT, description="Words in the name of the script or of the device.")
     ] = "",
-    kind: Annotated[RowKind | None, Parameter(description="Runs of jobs alone, or looks at screens alone.")] = None,
+    kind: Annotated[RowKind | None, Parameter(description="Runs of jobs alone, or one kind of uses alone.")] = None,
     before: Annotated[int | None, Parameter(ge=0, le=2**62)] = None,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 100,
     output: Annotated[bool, Parameter(description=f"With output; then at most {MAX_WITH_OUTPUT}.")] = False,
 ) -> RunPage:
-    """Runs, and looks at screens beside them, newest first; without their output unless asked."""
+    """Runs, and looks at screens, shells and tunnels beside them, newest first; without their output unless asked."""
     statuses = frozenset(status.split(",")) if status else frozenset[str]()
     if not statuses <= set(RunStatus):
         raise Invalid("invalid_status", f"status is of {', '.join(RunStatus)}; several are parted by commas.")
@@ -390,7 +391,7 @@ def _upstream(run: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": run["activity_id"],
         "script_name": run["script_name"],
-        "script_path": "",
+        "script_path": run["run_id"] if run["kind"] == RowKind.TUNNEL else "",
         "script_type": run["script_type"],
         "ran_at": int(run["started_at"] or run["created_at"]),
         "status": run["status"],

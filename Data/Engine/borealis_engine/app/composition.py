@@ -196,7 +196,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
     )
     await updates.start()
     tunnels = make_tunnels(
-        settings, db=db, clock=clock, randomness=randomness, feed=feed, devices=devices, signing=signing
+        settings, db=db, clock=clock, randomness=randomness, uses=uses, devices=devices, signing=signing
     )
     await tunnels.start()
     way: Way = TunnelWay(tunnels, settings.tunnel, public_url=settings.public_url)
@@ -212,6 +212,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         audit=audit,
         clock=clock,
         randomness=randomness,
+        uses=uses,
         way=way,
         port=settings.tunnel.shell_port,
         recorders=recordings,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from borealis_base.clock import Clock
+from borealis_engine.activity import RowKind, UseRecorder
 from borealis_engine.audit import AuditEntry, AuditLog
 from borealis_engine.core.errors import Conflict, EngineError, NotFound, RateLimited
 from borealis_engine.core.ids import Randomness
@@ -19,6 +20,7 @@ from borealis_engine.shells.line import SHELL, ShellLine
 from borealis_engine.shells.models import OpenShell, ShellAsked
 from borealis_engine.shells.session import Ended, Recorder, Seat, Session
 from borealis_wire.envelope import SHELL_TYPE
+from borealis_wire.events import RunContext, RunStatus
 from borealis_wire.shell import DETACHED_SECONDS, NEW, SHELL_ORDER_SECONDS, SHELL_PORT, ShellOrder
 
 MAX_SHELLS: Final = 64
@@ -67,6 +69,7 @@ class ShellService:
         audit: AuditLog,
         clock: Clock,
         randomness: Randomness,
+        uses: UseRecorder,
         way: Way,
         port: int = SHELL_PORT,
         recorders: Recorders | None = None,
@@ -76,6 +79,7 @@ class ShellService:
         self._audit = audit
         self._clock = clock
         self._randomness = randomness
+        self._uses = uses
         self._way = way
         self._port = port
         self._recorders = recorders
@@ -108,6 +112,8 @@ class ShellService:
             await self._record("shell.open" if asked.seen == NEW else "shell.return", session, detail)
             if is_first and self._recorders is not None:
                 session.recorder = await self._recorders.begin(session, asked.columns, asked.rows)
+            if is_first:
+                await self._begin_use(session, asked)
             await self._connect(seat, record, asked, host)
         except BaseException as error:
             if is_first or (isinstance(error, EngineError) and error.code == "shell_gone"):
@@ -311,8 +317,31 @@ class ShellService:
         }
         try:
             await self._record("shell.close", session, detail)
+            await self._end_use(session, how)
         except EngineError as error:
             log.error("the end of a shell is not on record", error_code=error.code)
+
+    async def _begin_use(self, session: Session, asked: ShellAsked) -> None:
+        session.use = await self._uses.begin(
+            RowKind.SHELL,
+            # An Engine that was restarted knows nothing of what the shell printed before: that is another row.
+            "Remote shell" if asked.seen == NEW else "Remote shell, taken up again",
+            guid=session.guid,
+            hostname=session.hostname,
+            site_id=session.site_id,
+            by=session.principal.username,
+            context=RunContext.SYSTEM,
+            user=asked.user,
+            run_id=session.recorder.recording_id if session.recorder is not None else "",
+        )
+
+    async def _end_use(self, session: Session, how: Ended) -> None:
+        if session.use is None:
+            return
+        status = RunStatus.INTERRUPTED if how.lost else RunStatus.COMPLETED
+        if session.line is None:
+            status = RunStatus.FAILED  # it was never open
+        await self._uses.end(session.use, status, how.reason, exit_code=how.status, user=session.user)
 
     async def _record(self, action: str, session: Session, detail: dict[str, Any]) -> None:
         await self._audit.record(

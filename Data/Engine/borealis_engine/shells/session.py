@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from borealis_engine.activity import Use
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.shells.line import ShellLine
 from borealis_wire import shell_lines
@@ -25,6 +26,8 @@ class Output:
 
 class Recorder(Protocol):
     """Hears what a shell prints; ``recording.Recording`` fulfils it."""
+
+    recording_id: str
 
     def output(self, text: str) -> None:
         """It printed this. Never waits, never raises."""
@@ -67,6 +70,8 @@ class Session:
         self.address = address
         self.opened_at = opened_at
         self.recorder = recorder
+        self.use: Use | None = None
+        """Its row in activity."""
         self.user = ""
         self.shell = ""
         self.line: ShellLine | None = None

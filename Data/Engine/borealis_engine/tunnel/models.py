@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from borealis_engine.activity import Use
 from borealis_engine.operators.permissions import Principal
 
 SCRIPT_NAME: Final = "Reverse VPN Tunnel (WireGuard)"
@@ -51,6 +52,8 @@ class Lease:
     seen: tuple[int, int, float] = (0, 0, 0.0)
     """Counters of the interface at the last look (received, sent), and when that was on the steady clock."""
     dirty: bool = False
+    use: Use | None = None
+    """Its row in activity; every lease that is found has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
 from borealis_base.wireguard.keys import BadKey, check_key, load_or_make
+from borealis_engine.activity import UseRecorder
 from borealis_engine.core.errors import Conflict, EngineError, Invalid, NotFound, Unavailable
-from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.core.tunnel_settings import TunnelSettings
@@ -51,7 +51,7 @@ class TunnelService:
         db: Database,
         clock: Clock,
         randomness: Randomness,
-        feed: ChangeFeed,
+        uses: UseRecorder,
         devices: DeviceService,
         signing: Sealer,
         settings: TunnelSettings,
@@ -68,7 +68,7 @@ class TunnelService:
         self._interface = Interface(wires, self._wanted)
         self._teller = Teller(settings=settings, signing=signing, clock=clock, randomness=randomness)
         self._lists = AllowLists(db=db, clock=clock, settings=settings)
-        self._leases = Leases(db=db, clock=clock, randomness=randomness, feed=feed, settings=settings)
+        self._leases = Leases(db=db, clock=clock, randomness=randomness, uses=uses, settings=settings)
         self._keys: dict[str, str] = {}
         self._unheard: dict[str, tuple[Lease, TunnelEnd]] = {}
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from borealis_base.clock import Clock
-from borealis_engine.core.feed import ChangeFeed
+from borealis_engine.activity import UseRecorder
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.settings import EngineSettings
 from borealis_engine.core.tunnel_settings import TunnelSettings
@@ -22,7 +22,7 @@ def make_tunnels(
     db: Database,
     clock: Clock,
     randomness: Randomness,
-    feed: ChangeFeed,
+    uses: UseRecorder,
     devices: DeviceService,
     signing: Sealer,
     wires: Wires | None = None,
@@ -34,7 +34,7 @@ def make_tunnels(
         db=db,
         clock=clock,
         randomness=randomness,
-        feed=feed,
+        uses=uses,
         devices=devices,
         signing=signing,
         settings=settings.tunnel,

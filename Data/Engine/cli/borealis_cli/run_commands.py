@@ -131,12 +131,14 @@ def activity(
     *,
     run_id: Annotated[str, typer.Option("--run", metavar="RUN_ID", help="One run, with its whole output.")] = "",
     status: Annotated[str, typer.Option(help="Only runs of this status, for example Failed.")] = "",
-    kind: Annotated[str, typer.Option(help="Only runs (job), or only looks at screens (screen).")] = "",
+    kind: Annotated[
+        str, typer.Option(help="Only runs (job), looks at screens (screen), shells (shell) or tunnels (vpn_tunnel).")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what ran and whose screen was looked at, newest first. For one device, --json brings the output of its
-    runs too.
+    """Show what ran, whose screen was looked at, shells and tunnels, newest first. For one device, --json brings the
+    output of its runs too.
     """
     around = surroundings(ctx)
     with engine(ctx) as client:
@@ -279,6 +281,7 @@ def _show_run(around: Surroundings, one: dict[str, Any], as_json: bool) -> None:
             ("Started", moment(one["started_at"])),
             ("Finished", moment(one["finished_at"])),
             ("Took", _took(one)),
+            ("Recording", f"borealis recordings save {one['run_id']}" if one.get("kind") == "shell" else ""),
         ],
     )
     for stream in ("stdout", "stderr"):

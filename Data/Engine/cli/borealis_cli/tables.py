@@ -13,6 +13,7 @@ GOOD, BAD, DIM = "green", "red", "dim"
 _STYLES = {
     "online": GOOD,
     "Success": GOOD,
+    "Completed": GOOD,
     "active": GOOD,
     "revoked": BAD,
     "quarantined": "yellow",

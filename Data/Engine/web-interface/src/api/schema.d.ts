@@ -1755,7 +1755,7 @@ export interface paths {
         };
         /**
          * ListRuns
-         * @description Runs, and looks at screens beside them, newest first; without their output unless asked.
+         * @description Runs, and looks at screens, shells and tunnels beside them, newest first; without their output unless asked.
          *
          *     Access: an operator with the permission `runs.read`.
          */
@@ -4678,7 +4678,7 @@ export interface components {
          * @description What a row of activity is: a job's run, or a use of which kind.
          * @enum {string}
          */
-        RowKind: "job" | "screen";
+        RowKind: "job" | "screen" | "shell" | "vpn_tunnel";
         /**
          * RunBar
          * @description Runs asked for within one step from ``at`` on; ``other``: cancelled, or not over yet.
@@ -4704,7 +4704,8 @@ export interface components {
          *     ``stdout`` and ``stderr`` are empty in lists; ``has_…`` tell. ``advice``: what to do.
          *
          *     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
-         *     ``job``, or ``screen`` for a look at the screen, which cannot be cancelled or run again.
+         *     ``job``, or a use of the device, which cannot be cancelled or run again: ``screen`` for a look at the screen,
+         *     ``shell`` (``run_id`` is its recording, if there is one), ``vpn_tunnel`` (``run_id`` is its ``tunnel_id``).
          *     ``run_as_user`` is the signed-in user whom the operator named, empty for any; ``ran_as_user`` the one whose agent
          *     got it.
          */
@@ -13787,7 +13788,7 @@ export interface operations {
                 created_by?: string;
                 /** @description GUID or hostname. */
                 device?: string;
-                /** @description Runs of jobs alone, or looks at screens alone. */
+                /** @description Runs of jobs alone, or one kind of uses alone. */
                 kind?: components["schemas"]["RowKind"] | null;
                 limit?: number;
                 /** @description With output; then at most 20. */

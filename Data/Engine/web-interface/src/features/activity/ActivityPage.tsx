@@ -104,7 +104,7 @@ const card = (run: Run) => (
   </>
 );
 
-/** What was run in the fleet, and whose screen was looked at: by whom, where, when, and how it went. */
+/** What was run in the fleet, and who used which device how: by whom, where, when, and how it went. */
 export function ActivityPage() {
   const search = route.useSearch();
   const navigate = useNavigate();

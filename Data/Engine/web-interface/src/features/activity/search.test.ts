@@ -6,8 +6,10 @@ describe("activity", () => {
     expect(activitySearch({ by: "ada", since: "7d", x: 1, device: "", q: 7 })).toEqual({ by: "ada", since: "7d", q: "7" });
   });
 
-  it("knows runs from looks at screens, and nothing else", () => {
+  it("knows runs, looks at screens, shells and tunnels, and nothing else", () => {
     expect(activitySearch({ kind: "screen" })).toEqual({ kind: "screen" });
+    expect(activitySearch({ kind: "shell" })).toEqual({ kind: "shell" });
+    expect(activityQuery({ kind: "vpn_tunnel" }, 0)).toEqual({ kind: "vpn_tunnel" });
     expect(activitySearch({ kind: "other" })).toEqual({});
     expect(activityQuery({ kind: "job" }, 0)).toEqual({ kind: "job" });
   });

@@ -16,6 +16,8 @@ export interface ActivitySearch extends RangeSearch {
 export const KINDS = [
   { value: "job", label: "Runs" },
   { value: "screen", label: "Looks at screens" },
+  { value: "shell", label: "Remote shells" },
+  { value: "vpn_tunnel", label: "Tunnels" },
 ] as const;
 export type Kind = (typeof KINDS)[number]["value"];
 

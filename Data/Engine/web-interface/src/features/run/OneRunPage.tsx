@@ -16,6 +16,7 @@ import { Page } from "@/ui/Page";
 import { StatusMark } from "@/ui/StatusMark";
 import { TimeAgo } from "@/ui/TimeAgo";
 import { told } from "@/ui/told";
+import { useRecording } from "@/features/shell/queries";
 import { OutputView } from "./OutputView";
 import { hasRecap, Recap } from "./Recap";
 import { cancelRun, runKey, useRun, type Run } from "./queries";
@@ -52,7 +53,7 @@ export function OneRunPage() {
   );
 }
 
-/** What somebody did with a device that no script ran for: a look at its screen. */
+/** What somebody did with a device that no script ran for: a look at its screen, a shell, a tunnel. */
 function UseView({ use, error }: { use: Run; error: unknown }) {
   return (
     <Page
@@ -76,11 +77,27 @@ function UseView({ use, error }: { use: Run; error: unknown }) {
           ["Began", <TimeAgo key="began" at={use.created_at} />],
           ["Ended", use.finished_at ? <TimeAgo key="ended" at={use.finished_at} /> : "not yet"],
           ["Took", <Lasted key="took" run={use} />],
-          ["Why it ended", use.reason || null],
+          ["Account", use.kind === "shell" ? use.ran_as_user || null : null],
+          ["Exit code", use.exit_code === null ? null : String(use.exit_code)],
+          ["Why it ended", use.reason.replaceAll("_", " ") || null],
+          ["Recording", use.kind === "shell" ? <RecordingOf key="recording" shell={use} /> : null],
         ]}
       />
     </Page>
   );
+}
+
+/** The way to what was recorded of a shell, as long as that is kept. */
+function RecordingOf({ shell }: { shell: Run }) {
+  const asked = useRecording(shell.run_id, useMay("recordings.read"));
+  if (asked.data) {
+    return (
+      <TextLink to="/recordings/$id" params={{ id: shell.run_id }} size="sm" underline="always">
+        {asked.data.ended_at === null ? "so far" : "play it"}
+      </TextLink>
+    );
+  }
+  return <>{asked.isLoading ? "…" : "none that you may see"}</>;
 }
 
 function RunView({ run, error }: { run: Run; error: unknown }) {

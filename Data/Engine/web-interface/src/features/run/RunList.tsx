@@ -33,7 +33,7 @@ export function RunList({ device, status, limit = 20 }: RunsAsked) {
     return <ErrorNote error={asked.error} what="The runs could not be read" onRetry={() => void asked.refetch()} />;
   }
   if (runs.length === 0) {
-    return <EmptyState title="Nothing was run yet">Scripts that run here are listed with their output, and looks at screens.</EmptyState>;
+    return <EmptyState title="Nothing was run yet">Scripts that run here are listed with their output, and looks at screens, shells and tunnels.</EmptyState>;
   }
   return (
     <SimpleTable

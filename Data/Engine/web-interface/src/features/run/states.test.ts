@@ -7,13 +7,14 @@ const run = (device: string, status: string, more: Partial<Run> = {}): Run =>
 
 describe("states of runs", () => {
   it("tells failures from what is under way and what is done", () => {
-    expect(["Pending", "Running", "Success", "Failed", "Timed Out", "Cancelled"].map(partOf)).toEqual([
+    expect(["Pending", "Running", "Success", "Failed", "Timed Out", "Cancelled", "Completed"].map(partOf)).toEqual([
       "under-way",
       "under-way",
       "done",
       "failed",
       "failed",
       "cancelled",
+      "done",
     ]);
     expect(countParts([run("a", "Success"), run("b", "Expired")])).toEqual({ all: 2, failed: 1, "under-way": 0, done: 1, cancelled: 0 });
   });

@@ -12,6 +12,7 @@ export const RUN_STATES = [
   "Expired",
   "Refused",
   "Interrupted",
+  "Completed",
 ] as const;
 
 /** Whether it is a job on a device; else it is a use of the device, which nobody can cancel or do again. */
@@ -42,7 +43,7 @@ export function isUnderWay(status: string): boolean {
 
 /** Over, and not as it was meant. */
 export function isFailed(status: string): boolean {
-  return !isUnderWay(status) && status !== "Success" && status !== "Cancelled";
+  return !isUnderWay(status) && status !== "Success" && status !== "Completed" && status !== "Cancelled";
 }
 
 /** Every state of a run that went wrong, for a question to the Engine. */

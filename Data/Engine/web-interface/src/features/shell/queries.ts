@@ -15,10 +15,11 @@ export function useRecordings(guid: string, enabled: boolean) {
   });
 }
 
-export function useRecording(id: string) {
+export function useRecording(id: string, enabled = true) {
   return useQuery({
     queryKey: [...RECORDINGS, "one", id],
     queryFn: () => take(api.GET("/api/recordings/{recording_id}", { params: { path: { recording_id: id } } })),
+    enabled,
   });
 }
 
