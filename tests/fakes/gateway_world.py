@@ -189,6 +189,7 @@ class FakeTunnels:
 
     ready: list[tuple[str, RunContext, str]] = field(default_factory=list)
     closed: list[tuple[str, RunContext]] = field(default_factory=list)
+    last_words: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def device_ready(self, guid: str, context: RunContext, public_key: str) -> None:
         """Noted."""
@@ -197,6 +198,10 @@ class FakeTunnels:
     def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """Noted."""
         self.closed.append((guid, context))
+
+    def farewell(self, guid: str) -> dict[str, Any] | None:
+        """What a test put there."""
+        return self.last_words.get(guid)
 
 
 class FakeScreens:

@@ -182,6 +182,10 @@ class TunnelHosts(Hosts):
         """Of the agent itself: ``ip netns exec`` becomes what it starts."""
         return self.agents[number].pid
 
+    def tunnel_log(self, number: int) -> str:
+        """What a device's agent wrote of its tunnels."""
+        return (self.agents[number].logs / "VPN_Tunnel" / "tunnel.log").read_text()
+
     def has_interface(self, number: int) -> bool:
         """Whether a device's end is there."""
         done = run_in(self.namespace(number), "ip", "link", "show", "dev", self.adapter(number))

@@ -244,6 +244,27 @@ def test_no_private_key_is_anywhere_but_in_its_file(hosts: TunnelHosts) -> None:
         assert not [text[:80] for text in said if key in text]
 
 
+def test_a_revoked_device_takes_its_own_end_down_whether_it_is_told_or_finds_out(hosts: TunnelHosts) -> None:
+    """The last word before its socket is cut; and where it was away then, what the Engine says of its token."""
+    told, away = hosts.guids.pop(2), hosts.guids.pop(3)
+    for guid in (told, away):
+        hosts.connect(guid)
+    # One of them is away just now, but its tunnel, which is another protocol, is not.
+    wall = "table inet wall { chain output { type filter hook output priority 0; tcp dport 5000 drop; }; }; "
+    assert run_in(hosts.namespace(3), "nft", wall).returncode == 0
+    hosts.engine.stop()
+    hosts.start_engine()
+    wait_for("one of them to be back", lambda: hosts.status(told)["agent_socket"], seconds=60)
+    for guid in (told, away):
+        hosts.cli("revoke", guid, "--yes")
+    wait_for("its end to go", lambda: not hosts.has_interface(2), seconds=5)
+    wait_for("the word why", lambda: "is down: device_not_active" in hosts.tunnel_log(2), seconds=5)
+    assert hosts.has_interface(3)
+    assert run_in(hosts.namespace(3), "nft", "delete", "table", "inet", "wall").returncode == 0
+    wait_for("the other end to go", lambda: not hosts.has_interface(3), seconds=40)
+    wait_for("the word why", lambda: "is down: device_not_active" in hosts.tunnel_log(3), seconds=5)
+
+
 def test_an_engine_without_the_rights_says_so_and_does_everything_else(lan: TunnelHosts, tmp_path: Path) -> None:
     if not shutil.which("setpriv"):
         pytest.skip("needs setpriv")

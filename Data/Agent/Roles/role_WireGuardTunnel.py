@@ -58,6 +58,11 @@ class Role(BaseRole):
         if self._tunnel is not None:
             await self._tunnel.close(TunnelEnd.AGENT_SHUTDOWN.value)
 
+    async def shut_out(self, _reason: str) -> None:
+        """An Engine that shut us out gets no way in; its own end may be up still."""
+        if self._tunnel is not None:
+            await self._tunnel.close(TunnelEnd.DEVICE_NOT_ACTIVE.value)
+
     def health_report(self) -> Mapping[str, Any]:
         """Whether it is up, since when it was heard, and what is wrong."""
         if self._tunnel is None:

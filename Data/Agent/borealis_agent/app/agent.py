@@ -99,6 +99,7 @@ class Agent:
         self._link.on_change(self._heartbeat.session_changed)
         self._link.on_change(self._polling.session_changed)
         self._link.on_change(self._session_changed)
+        self._http.on_shut_out(self._shut_out)
 
     async def run(self) -> None:
         """Work until told to end.
@@ -272,6 +273,9 @@ class Agent:
     def _session_changed(self, online: bool) -> None:
         if online and self._roles.hears_config:
             self._tasks.start("ask for the roles' configuration", self._ask_for_config())
+
+    def _shut_out(self, reason: str) -> None:
+        self._tasks.start("close what is open for the Engine", self._roles.shut_out(reason))
 
     async def _ask_for_config(self) -> None:
         """The answer is ``agent_config``; whoever misses it asks again with the next session."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -65,6 +65,10 @@ class AgentHttpClient:
             user=user,
         )
         self._turn = asyncio.Lock()
+
+    def on_shut_out(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener(reason)`` called when the Engine revoked this device, or takes its tokens no more."""
+        self._tokens.on_shut_out = listener
 
     @property
     def guid(self) -> str:

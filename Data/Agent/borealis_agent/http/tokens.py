@@ -7,6 +7,7 @@ used. So no agent ever shows a token that the other has followed up, which the E
 
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 from borealis_agent.core.errors import ReenrolRequired, Retryable
@@ -65,6 +66,8 @@ class TokenKeeper:
         self._refused_token = ""
         self._revoked_until = 0.0
         self._clock_offset = 0.0
+        self.on_shut_out: Callable[[str], None] = lambda reason: None
+        """Hears it when the Engine says that it does not want this device any more. Never waits."""
 
     @property
     def guid(self) -> str:
@@ -108,6 +111,7 @@ class TokenKeeper:
         wait = (retry_after or 0.0) * self._rng.uniform(0.8, 1.2)
         self._revoked_until = self._clock.monotonic() + wait
         self.give_up()
+        self.on_shut_out("this device was revoked by an operator")
         log.error("this device was revoked by an operator. Asking again in %.0f s. %s", wait, REVOKED_ADVICE)
         return DeviceRevoked("this device was revoked by an operator", retry_after=wait, advice=REVOKED_ADVICE)
 
@@ -152,6 +156,7 @@ class TokenKeeper:
                 # We hold the lock and have just read it: nobody else's newer token is thrown away here.
                 vault.clear()
                 self._access = None
+                self.on_shut_out("the Engine does not take this device's tokens any more")
                 raise ReenrolRequired(f"the Engine does not take our refresh token any more ({answer.code})")
             case Verdict.WAIT:
                 raise busy(answer)

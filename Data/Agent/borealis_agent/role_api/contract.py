@@ -172,6 +172,14 @@ class Stoppable(Protocol):
 
 
 @runtime_checkable
+class HearsShutOut(Protocol):
+    """A role that keeps something open for the Engine."""
+
+    def shut_out(self, reason: str, /) -> Awaitable[None] | None:
+        """Called when the Engine revoked this device, or takes its tokens no more: close it."""
+
+
+@runtime_checkable
 class HasHealth(Protocol):
     """A role that reports more than running or rejected."""
 

@@ -57,6 +57,10 @@ class EntryRole(BaseRole, Generic[Order]):
         if (ended := self._close("The agent ended.")) is not None:
             await ended
 
+    async def shut_out(self, _reason: str) -> None:
+        """The Engine is none of ours any more: nobody comes in, and who is in goes."""
+        await self._tunnel_ends({})
+
     @property
     def listening(self) -> str:
         """Address and port; empty while it does not listen."""

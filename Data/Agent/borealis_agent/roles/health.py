@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from borealis_agent.role_api import RoleHealth
 from borealis_agent.roles.guard import FAULTS, time_limit, words
 
-Stage = Literal["inspect", "load", "bind", "register_events", "on_config", "run", "stop_all"]
+Stage = Literal["inspect", "load", "bind", "register_events", "on_config", "run", "shut_out", "stop_all"]
 _MAX_REASON: Final = 300
 _MAX_EXTRA_MEMBERS: Final = 20
 _REPORT_SECONDS: Final = 2.0

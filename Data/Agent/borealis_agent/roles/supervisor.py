@@ -17,6 +17,7 @@ from borealis_agent.role_api import (
     ExecutionPort,
     HasHealth,
     HearsConfig,
+    HearsShutOut,
     JobHandler,
     JobOutcome,
     OutputSink,
@@ -167,6 +168,16 @@ class RoleSupervisor:
                     await self._call(role.instance.on_config, [dict(item) for item in roles])
             except FAULTS as error:  # whatever a drop-in does, the others go on
                 self.health.degraded(role.name, "on_config", error)
+
+    async def shut_out(self, reason: str) -> None:
+        """Let the roles that keep something open for the Engine close it: it does not want this device any more."""
+        for role in list(self._roles.values()):
+            if isinstance(role.instance, HearsShutOut):
+                try:
+                    async with asyncio.timeout(HOOK_SECONDS):
+                        await self._call(role.instance.shut_out, reason)
+                except FAULTS as error:  # whatever one does, the others close theirs
+                    self.health.degraded(role.name, "shut_out", error)
 
     # --- bringing up
 

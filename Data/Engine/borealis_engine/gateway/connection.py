@@ -100,8 +100,11 @@ class Connection:
         finally:
             self._writer, self.sending_since = None, None
 
-    async def close(self, code: int = POLICY_VIOLATION, reason: str = "") -> None:
-        """Cut it off: nothing is read or written any more, whatever the other side does. Never raises."""
+    async def close(self, code: int = POLICY_VIOLATION, reason: str = "", *, last: str = "") -> None:
+        """Cut it off: nothing is read or written any more, whatever the other side does. Never raises.
+
+        ``last``: one frame more, which is written before the end.
+        """
         if self._cut:
             return
         self.closed = self._cut = True
@@ -109,6 +112,8 @@ class Connection:
             self._writer.cancel()
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_SECONDS):
+                if last:
+                    await self.raw_send({"type": "websocket.send", "text": last})
                 await self.raw_send({"type": "websocket.close", "code": code, "reason": reason})
         if self._free is not None:
             self._free.set()

@@ -126,6 +126,9 @@ class Tunnels(Protocol):
     def session_closed(self, guid: str, context: RunContext, user: str = "") -> None:
         """A device's socket is gone."""
 
+    def farewell(self, guid: str) -> dict[str, Any] | None:
+        """The sealed order that ends the tunnel of a device whose socket is about to be cut; None for no tunnel."""
+
 
 class Shells(Protocol):
     """Remote shells; implemented by ``shells.ShellService``."""

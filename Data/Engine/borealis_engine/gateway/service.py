@@ -347,11 +347,21 @@ class Gateway:
         for session in self._sessions.of_device(guid):
             if not self._admission.still_stands(session.identity):
                 log.info("cut a session whose device may not connect any more", guid=guid)
+                last = self._farewell(session)
                 if self._sessions.close(session):
                     self._devices.session_closed(*session.key)
                     self._screens.session_closed(*session.key)
                     self._tunnels.session_closed(*session.key)
-                self._cut(session.connection)
+                self._cut(session.connection, last)
+
+    def _farewell(self, session: DeviceSession) -> str:
+        """What its device hears before it hears nothing any more, as a frame."""
+        if (
+            session.identity.context is not RunContext.SYSTEM
+            or (order := self._tunnels.farewell(session.key[0])) is None
+        ):
+            return ""
+        return self._server.frame(encode_event(EngineEvent.VPN_TUNNEL_STOP, order))
 
     def _keys_rotated(self, _statement: dict[str, Any]) -> None:
         if self._tasks is not None:
@@ -374,7 +384,7 @@ class Gateway:
             if count % SWEEP_STEP == 0:
                 await asyncio.sleep(0)
 
-    def _cut(self, connection: Connection) -> None:
+    def _cut(self, connection: Connection, last: str = "") -> None:
         connection.closed = True
         if self._tasks is not None:
-            self._tasks.start("cut a socket", connection.close())
+            self._tasks.start("cut a socket", connection.close(last=last))

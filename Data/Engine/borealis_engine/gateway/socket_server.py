@@ -107,6 +107,11 @@ class SocketServer:
             with contextlib.suppress(EngineIOError):  # it closed at this moment
                 await self._server.eio.send_packet(address, Frame(MESSAGE, text))
 
+    @staticmethod
+    def frame(text: str) -> str:
+        """A text as it is on the wire, for ``Connection.close``."""
+        return str(Frame(MESSAGE, text).encode())
+
     async def send_attached(self, address: str, text: str, data: bytes) -> None:
         """Queue a text and the bytes that belong to it, with nothing between them; lost where the client is gone."""
         socket = self._server.eio.sockets.get(address)

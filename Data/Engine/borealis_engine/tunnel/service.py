@@ -300,6 +300,13 @@ class TunnelService:
         if context is RunContext.SYSTEM and (lease := self._leases.get(guid)) is not None:
             lease.told = False
 
+    def farewell(self, guid: str) -> dict[str, Any] | None:
+        """The last word to a device that is shut out: take the tunnel down. None where it has none, or may stay."""
+        lease, state = self._leases.get(guid), self._devices.auth_state(guid)
+        if lease is None or (state is not None and state.status == "active"):
+            return None
+        return self._teller.farewell(lease, reason=TunnelEnd.DEVICE_NOT_ACTIVE.value)
+
     # --- the driver
 
     async def run_loop(self) -> None:

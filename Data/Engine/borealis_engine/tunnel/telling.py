@@ -88,20 +88,27 @@ class Teller:
         """Have the device take a tunnel down; whether it heard."""
         if not self.reachable(lease.guid):
             return False
+        with contextlib.suppress(EngineError):
+            order = self._stop_order(lease, reason, tunnel_id or lease.tunnel_id)
+            said = await self._send(EngineEvent.VPN_TUNNEL_STOP, lease.guid, order)
+            return said.get("status") == "accepted"
+        return False
+
+    def farewell(self, lease: Lease, *, reason: str) -> dict[str, Any]:
+        """The order to take a tunnel down, sealed, for a device whose socket is about to be cut."""
+        return self._sealed(self._stop_order(lease, reason, lease.tunnel_id))
+
+    def _stop_order(self, lease: Lease, reason: str, tunnel_id: str) -> TunnelStop:
         now = self._clock.now()
-        order = TunnelStop(
+        return TunnelStop(
             order_id=self._randomness.uuid(),
             device_guid=lease.guid,
             agent_id=agent_id(lease.hostname, lease.guid, "SYSTEM"),
-            tunnel_id=tunnel_id or lease.tunnel_id,
+            tunnel_id=tunnel_id,
             reason=reason,
             issued_at=now,
             expires_at=now + TUNNEL_ORDER_SECONDS,
         )
-        with contextlib.suppress(EngineError):
-            said = await self._send(EngineEvent.VPN_TUNNEL_STOP, lease.guid, order)
-            return said.get("status") == "accepted"
-        return False
 
     async def _start(self, lease: Lease) -> None:
         said = await self._send(EngineEvent.VPN_TUNNEL_START, lease.guid, self.start_order(lease))
@@ -118,10 +125,13 @@ class Teller:
             raise Conflict("tunnel_refused", f"The device refused the order ({reason}). {advice}")
         raise Conflict("tunnel_failed", f"The device could not bring the tunnel up: {detail or 'it did not say why'}")
 
+    def _sealed(self, order: TunnelStart | TunnelStop) -> dict[str, Any]:
+        # Upstream's fields go along in clear for whoever reads along; the agent believes the envelope alone.
+        return {**order.to_json(), "envelope": self._signing.seal(TUNNEL_TYPE, order.to_payload())}
+
     async def _send(self, event: EngineEvent, guid: str, order: TunnelStart | TunnelStop) -> dict[str, Any]:
         assert self.link is not None
-        # Upstream's fields go along in clear for whoever reads along; the agent believes the envelope alone.
-        payload = {**order.to_json(), "envelope": self._signing.seal(TUNNEL_TYPE, order.to_payload())}
+        payload = self._sealed(order)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 said = await self.link.send_sealed(event, guid, RunContext.SYSTEM, payload)

@@ -139,9 +139,12 @@ async def test_tokens_of_no_more_use_are_removed_and_enrolment_is_due(
     engine.handlers[Rest.TOKEN_REFRESH] = answers(answer)
     async with engine.run():
         world = AgentWorld(tmp_path).enrolled_at(engine)
+        told: list[str] = []
+        world.client.on_shut_out(told.append)
         with pytest.raises(ReenrolRequired):
             await world.client.ensure_authenticated()
         await world.client.close()
+    assert told == ["the Engine does not take this device's tokens any more"]
     assert world.identity.vault(engine.authority.pin).load_refresh() is None
     assert world.identity.load_guid() == GUID
     assert world.trust.ca_pin == engine.authority.pin
@@ -175,10 +178,13 @@ async def test_renew_finds_out_why_a_socket_was_refused(engine: TlsEngine, tmp_p
     engine.handlers[Rest.TOKEN_REFRESH] = answers((403, {"error": "device_revoked"}))
     async with engine.run():
         world = AgentWorld(tmp_path).enrolled_at(engine, access="still fresh")
+        told: list[str] = []
+        world.client.on_shut_out(told.append)
         assert await world.client.ensure_authenticated() == "still fresh"
         with pytest.raises(DeviceRevoked):
             await world.client.renew()
         await world.client.close()
+    assert told == ["this device was revoked by an operator"]
 
 
 async def test_survives_an_engine_that_is_busy_for_a_moment(engine: TlsEngine, tmp_path: Path) -> None:

@@ -270,6 +270,27 @@ async def test_a_background_task_that_fails_shows_in_health_and_others_end_with_
     assert stage.config.data["task"].cancelled()
 
 
+async def test_a_device_that_is_shut_out_tells_the_roles_that_want_to_hear_it(stage: Stage) -> None:
+    for name in ("bad", "good"):
+        stage.write(
+            f"role_{name}.py",
+            f"""
+            ROLE_NAME = "{name}"
+            class Role:
+                def __init__(self, ctx):
+                    ctx.config.data["{name}"] = self.heard = []
+                async def shut_out(self, reason):
+                    self.heard.append(reason)
+                    assert ROLE_NAME == "good"
+            """,
+        )
+    stage.write("role_Zplain.py", PLAIN.format(name="plain"))
+    await stage.roles.load()
+    await stage.roles.shut_out("revoked")
+    assert (stage.config.data["bad"], stage.config.data["good"]) == (["revoked"], ["revoked"])
+    assert (stage.state("bad"), stage.state("good"), stage.state("plain")) == ("degraded", "running", "running")
+
+
 async def test_a_role_that_does_not_stop_is_left_behind(stage: Stage) -> None:
     stage.write(
         "role_Slow.py",

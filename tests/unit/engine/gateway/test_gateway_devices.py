@@ -105,6 +105,17 @@ async def test_a_revoked_device_is_cut_at_once(world: World) -> None:
     assert other.connected
 
 
+async def test_a_revoked_device_hears_that_its_tunnel_is_over_and_nothing_after_that(world: World) -> None:
+    client, other = await world.device(), await world.device(context="interactive")
+    heard: list[tuple[str, Any]] = []
+    for one in (client, other):
+        one.on("*", lambda event, payload: heard.append((event, payload)))
+    world.tunnels.last_words[GUID] = {"tunnel_id": "t", "envelope": {}}
+    world.devices.change(GUID, status="revoked")
+    await until(lambda: not client.connected and not other.connected)
+    assert heard == [("vpn_tunnel_stop", {"tunnel_id": "t", "envelope": {}})]
+
+
 async def test_a_quarantined_device_stays(world: World) -> None:
     client = await world.device()
     world.devices.change(GUID, status="quarantined")

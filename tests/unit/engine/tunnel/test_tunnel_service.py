@@ -10,8 +10,9 @@ from tests.unit.engine.tunnel.tunnel_world import KEYS, OLGA, SYSTEM, failure, o
 from borealis_engine.core.errors import Conflict, Invalid, NotFound, Unavailable
 from borealis_engine.devices import DeviceEdit
 from borealis_engine.operators.permissions import OperatorRole, Permission, Principal
+from borealis_wire.envelope import TUNNEL_TYPE, open_envelope
 from borealis_wire.events import RunContext
-from borealis_wire.tunnel import TunnelStart
+from borealis_wire.tunnel import TunnelStart, TunnelStop, parse_tunnel
 
 
 async def test_a_tunnel_is_made_shared_and_ended_with_the_last_operator(tmp_path: Path) -> None:
@@ -159,6 +160,23 @@ async def test_revoking_and_quarantine_end_a_tunnel_at_once(tmp_path: Path) -> N
         assert not world.wires.is_up
         (past,) = await world.tunnels.history(world.owner, guid)
         assert past.reason == "device_not_active"
+
+
+async def test_the_last_word_to_a_device_that_is_shut_out_ends_its_tunnel(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        guid = await world.device()
+        assert world.tunnels.farewell(guid) is None
+        lease = await world.connect(guid)
+        assert world.tunnels.farewell(guid) is None, "whose socket is cut for another reason keeps its tunnel"
+        told: list[dict[str, Any] | None] = []
+        world.rest.services.devices.on_access_changed(lambda changed: told.append(world.tunnels.farewell(changed)))
+        await world.rest.services.devices.deeds.set_status(world.owner, guid, "revoked", address="")
+        assert told[0] is not None
+        keys = {key.key_id: key for key in world.rest.services.signing.public_keys}
+        opened = open_envelope(told[0]["envelope"], expected_type=TUNNEL_TYPE, trusted=keys)
+        order = parse_tunnel(opened.payload)
+        assert isinstance(order, TunnelStop)
+        assert (order.device_guid, order.tunnel_id, order.reason) == (guid, lease.tunnel_id, "device_not_active")
 
 
 async def test_revoking_does_not_wait_for_a_device_that_is_being_asked(tmp_path: Path) -> None:
