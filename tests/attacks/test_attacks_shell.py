@@ -1,6 +1,7 @@
 """Whoever gets near the shell's port, or an operator's socket, without the right to be there (threats 4, 7, 12, 20)."""
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -208,6 +209,44 @@ async def test_rejects_an_operator_whose_right_is_taken_while_at_the_shell(house
         assert (await shell.until_closed())["lost"] is False
         # Nor is it there to be taken up again.
         assert (await shell.open(seen=0))["error"] == "forbidden"
+
+
+@pytest.mark.parametrize("deed", ["role", "sites", "disabled", "token", "end", "quarantine"])
+async def test_rejects_an_operator_whose_right_is_taken_while_away(house: House, deed: str) -> None:
+    """What was left running on the device ends within seconds, not when nobody came back for five minutes."""
+    mark, name = f"74{os.getpid()}", f"away-{deed}"
+    token = a_person(house, name, "Operator", ["shell", "devices.read"])
+    async with desk_at(house.engine, token=token) as desk:
+        shell = Shell(desk, house.guid)
+        assert (await shell.open())["status"] == "ok"
+        await shell.type(f"sleep {mark}\r")
+        await asyncio.to_thread(wait_for, "it to run", lambda: len(processes_with(f"sleep {mark}")) == 1)
+    with house.engine.owner() as owner, contextlib.ExitStack() as after:
+
+        def is_away() -> bool:
+            shells = owner.get("/api/shells").json()["shells"]
+            return [one["connected"] for one in shells if one["username"] == name] == [False]
+
+        await asyncio.to_thread(wait_for, "them to be away", is_away)
+        assert processes_with(f"sleep {mark}"), "a shell waits for who may come back"
+        match deed:
+            case "role":
+                answer = owner.post(f"/api/users/{name}/role", json={"role": "Viewer"})
+            case "sites":
+                answer = owner.post(f"/api/users/{name}/sites", json={"sites": []})
+            case "disabled":
+                answer = owner.post(f"/api/users/{name}/disabled", json={"disabled": True})
+            case "token":
+                answer = owner.post(f"/api/users/{name}/reset_password", json={"password": f"{PASSWORD} anew"})
+            case "end":
+                answer = owner.delete(f"/api/shells/{shell.session_id}")
+            case _:
+                answer = owner.post(f"/api/devices/{house.guid}/quarantine")
+                after.callback(owner.post, f"/api/devices/{house.guid}/release")
+        assert answer.status_code == 200, answer.text
+        gone = lambda: not processes_with(f"sleep {mark}")  # noqa: E731
+        await asyncio.to_thread(wait_for, "it to be gone", gone, seconds=8)
+        assert not [one for one in owner.get("/api/shells").json()["shells"] if one["username"] == name]
 
 
 async def test_rejects_a_shell_on_a_quarantined_device_and_ends_those_that_are_open(house: House) -> None:

@@ -336,6 +336,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             clock=clock,
             randomness=randomness,
             uses=uses,
+            rights=people.operators,
             way=TunnelWay(tunnels, settings.tunnel, public_url=""),
         )
         await devices.start()

@@ -20,7 +20,8 @@ MAX_ROWS: Final = 1000
 NEW: Final = -1
 """As ``seen``: the session is to be begun; any other number takes it up again from that byte of its output."""
 MAX_ORDER_BYTES: Final = 4 * KIB
-_MAX_SEEN: Final = 2**53
+MAX_SEEN: Final = 2**53
+"""As ``seen``: whatever the shell printed so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def parse_shell(payload: bytes) -> ShellOrder:
         columns=whole_of(value, "columns", 1, MAX_COLUMNS),
         rows=whole_of(value, "rows", 1, MAX_ROWS),
         user=text_of(value, "user", least=0),
-        seen=whole_of(value, "seen", NEW, _MAX_SEEN),
+        seen=whole_of(value, "seen", NEW, MAX_SEEN),
         issued_at=issued_at,
         expires_at=expires_at,
     )

@@ -213,10 +213,12 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         clock=clock,
         randomness=randomness,
         uses=uses,
+        rights=operators,
         way=way,
         port=settings.tunnel.shell_port,
         recorders=recordings,
     )
+    operators.on_rights_changed(shells.rights_changed)
     gateway = Gateway(
         settings=settings,
         clock=clock,

@@ -37,6 +37,15 @@ class LocalWay:
         async with self._beyond.to(principal, record, port=port, host=host, address=address) as place:
             yield place
 
+    @contextlib.asynccontextmanager
+    async def there(self, record: DeviceRecord, *, port: int) -> AsyncIterator[Place]:
+        """As ``lines.Way``."""
+        if _is_loopback(record.address):
+            yield Place(LOOPBACK, port, asyncio.Event())
+            return
+        async with self._beyond.there(record, port=port) as place:
+            yield place
+
 
 class TunnelWay:
     """Through the device's tunnel, which is brought up where there is none."""
@@ -52,6 +61,12 @@ class TunnelWay:
     ) -> AsyncIterator[Place]:
         """As ``lines.Way``."""
         await self._tunnels.connect(principal, record.guid, host=self._called(host), address=address)
+        async with self.there(record, port=port) as place:
+            yield place
+
+    @contextlib.asynccontextmanager
+    async def there(self, record: DeviceRecord, *, port: int) -> AsyncIterator[Place]:
+        """As ``lines.Way``."""
         with self._tunnels.reach(record.guid, port) as reached:
             yield Place(reached.address, reached.port, reached.ended)
 

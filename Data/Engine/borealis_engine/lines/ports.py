@@ -37,6 +37,13 @@ class Way(Protocol):
             EngineError: there is no way, with the reason.
         """
 
+    def there(self, record: DeviceRecord, *, port: int) -> AbstractAsyncContextManager[Place]:
+        """A port of a device as long as it is used, where there is a way already. Asks for nobody's rights.
+
+        Raises:
+            EngineError: there is none; ``tunnel_down`` where no tunnel is up.
+        """
+
 
 class Sealer(Protocol):
     """Implemented by ``signing.SigningService``."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from borealis_engine.operators.models import SessionRow, TokenRow
-from borealis_engine.operators.permissions import Permission
+from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.operators.tables import operator_sessions, personal_tokens, recovery_codes
 
 
@@ -26,6 +26,17 @@ class FoundToken:
 
     row: TokenRow
     user_id: int
+
+
+def is_valid(connection: Connection, principal: Principal, *, now: float, idle: float) -> bool:
+    """Whether a principal's session or personal token is there still, and has not expired; by its id."""
+    table = operator_sessions if principal.via == "session" else personal_tokens
+    query = select(table.c.id).where(
+        table.c.id == principal.credential_id, table.c.user_id == principal.operator_id, table.c.expires_at > now
+    )
+    if principal.via == "session":
+        query = query.where(operator_sessions.c.last_seen_at > now - idle)
+    return connection.execute(query).first() is not None
 
 
 def add_session(connection: Connection, *, row: SessionRow, user_id: int, token_hash: str) -> None:

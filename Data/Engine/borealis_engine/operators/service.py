@@ -1,10 +1,12 @@
 """The room of operators in one object, for ``app``, the REST door and the gateway."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import argon2
+from sqlalchemy import Connection
 
 from borealis_base.clock import Clock
 from borealis_base.files import private_folder, write_atomic
@@ -14,10 +16,11 @@ from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.metrics import Metrics
 from borealis_engine.core.settings import EngineSettings
+from borealis_engine.operators import credential_store, store
 from borealis_engine.operators.accounts import Accounts
 from borealis_engine.operators.first_operator import FirstOperator, OwnerToken
 from borealis_engine.operators.ground import CredentialCache, Ground
-from borealis_engine.operators.models import OWNER_PREFIX, TOKEN_PREFIX, SignedIn
+from borealis_engine.operators.models import IDLE_SECONDS, OWNER_PREFIX, TOKEN_PREFIX, Account, SignedIn
 from borealis_engine.operators.passkeys import Passkeys
 from borealis_engine.operators.passwords import PasswordHashing
 from borealis_engine.operators.permissions import Principal
@@ -102,6 +105,28 @@ class OperatorService:
         if token.startswith(OWNER_PREFIX):
             return self.owner.authenticate(token, direct=direct)
         raise Unauthenticated("unauthorized", f"This is no operator's token (peer {peer}).")
+
+    async def rights_now(self, principal: Principal) -> Principal | None:
+        """The same operator by the same credential, with the rights of now; None where it does not hold any more.
+
+        For what goes on while they are away: needs no secret, and counts as no use.
+
+        Raises:
+            Unavailable: the database is gone.
+        """
+        number, now = principal.operator_id, self._ground.clock.now()
+        if number is None:
+            return principal  # the owner's token holds as long as the Engine lives
+
+        def look(connection: Connection) -> Account | None:
+            user = store.get_user(connection, number)
+            holds = credential_store.is_valid(connection, principal, now=now, idle=IDLE_SECONDS)
+            return user.account if user is not None and holds else None
+
+        account = await self._ground.db.read(look)
+        if account is None or account.disabled:
+            return None
+        return replace(principal, role=account.role, sites=account.sites)
 
     def ensure_owner_token(self) -> Path:
         """Write the owner's token file (0600), and give its path."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from borealis_base.clock import Clock
+from borealis_base.tasks import Supervisor
 from borealis_engine.activity import RowKind, UseRecorder
 from borealis_engine.audit import AuditEntry, AuditLog
 from borealis_engine.core.errors import Conflict, EngineError, NotFound, RateLimited
@@ -16,6 +17,7 @@ from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord, DeviceService
 from borealis_engine.lines import Place, Sealer, Way
 from borealis_engine.operators.permissions import Principal
+from borealis_engine.shells.away import Away, Rights
 from borealis_engine.shells.line import SHELL, ShellLine
 from borealis_engine.shells.models import OpenShell, ShellAsked
 from borealis_engine.shells.session import Ended, Recorder, Seat, Session
@@ -70,6 +72,7 @@ class ShellService:
         clock: Clock,
         randomness: Randomness,
         uses: UseRecorder,
+        rights: Rights,
         way: Way,
         port: int = SHELL_PORT,
         recorders: Recorders | None = None,
@@ -83,6 +86,9 @@ class ShellService:
         self._way = way
         self._port = port
         self._recorders = recorders
+        self._away = Away(rights=rights, way=way, signing=signing, clock=clock, randomness=randomness, port=port)
+        self._rights_changed = False
+        self._tasks: Supervisor | None = None
         self._sessions: dict[str, Session] = {}
         self._held: dict[str, _Held] = {}
         self._ends: asyncio.Queue[tuple[_Held | None, Session, Ended]] = asyncio.Queue()
@@ -118,7 +124,7 @@ class ShellService:
         except BaseException as error:
             if is_first or (isinstance(error, EngineError) and error.code == "shell_gone"):
                 session.ended = Ended(error.detail if isinstance(error, EngineError) else "It was not opened.")
-                self._let_go(session, close=True)
+                self._let_go(session, close=is_first)
             elif seat.current:
                 session.end(Ended("", lost=True))
                 session.alone_since = self._clock.monotonic()
@@ -138,7 +144,13 @@ class ShellService:
         else:
             session.end(Ended("You left it.", lost=True))
             session.alone_since = self._clock.monotonic()
+            # From now on nobody else asks for their rights, which may have changed at this moment.
+            self._rights_changed = True
             self._release(session)
+
+    def rights_changed(self) -> None:
+        """Some operator's rights changed: ask for those of who is away. Never waits."""
+        self._rights_changed = True
 
     def expel(self, seat: Seat) -> None:
         """Whose right is gone has no shell any more. Never waits."""
@@ -186,22 +198,44 @@ class ShellService:
 
     async def run_loop(self) -> None:
         """Tell devices of ends, and end what nobody comes back to or has no tunnel any more; a supervised task."""
-        while True:
-            end = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
-                    end = await self._ends.get()
-            if end is not None:
-                await self._carry_out(*end)
-            now = self._clock.monotonic()
-            for session in list(self._sessions.values()):
-                if session.alone_since is not None and now - session.alone_since >= DETACHED_SECONDS:
-                    session.ended = Ended(GONE)
-                    self._let_go(session, close=True)
-            for held in list(self._held.values()):
-                if held.place.ended.is_set():
-                    held.session.end(Ended(NO_TUNNEL))
-                    self._let_go(held.session, close=False)
+        async with Supervisor() as tasks:
+            self._tasks = tasks
+            try:
+                while True:
+                    end = None
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(CHECK_SECONDS):
+                            end = await self._ends.get()
+                    if end is not None:
+                        await self._carry_out(*end)
+                    await self._look_around()
+            finally:
+                self._tasks = None
+
+    async def _look_around(self) -> None:
+        now = self._clock.monotonic()
+        for session in list(self._sessions.values()):
+            if session.alone_since is not None and now - session.alone_since >= DETACHED_SECONDS:
+                session.ended = Ended(GONE)
+                self._let_go(session, close=True)
+        for held in list(self._held.values()):
+            if held.place.ended.is_set():
+                held.session.end(Ended(NO_TUNNEL))
+                self._let_go(held.session, close=False)
+        if self._rights_changed:
+            self._rights_changed = False
+            for session in [one for one in self._sessions.values() if one.alone_since is not None]:
+                await self._ask_for_rights(session)
+
+    async def _ask_for_rights(self, session: Session) -> None:
+        try:
+            if await self._away.may_come_back(session):
+                return
+        except EngineError:
+            self._rights_changed = True  # nobody could tell; asked again at the next look
+            return
+        if session.alone_since is not None:
+            self._expel(session, SIGNED_OUT)
 
     async def close(self) -> None:
         """Let go of every device; the shells wait there for the next Engine. For the end of the Engine."""
@@ -243,6 +277,7 @@ class ShellService:
             principal=principal,
             address=address,
             opened_at=self._clock.now(),
+            record=record,
         )
 
     async def _connect(self, seat: Seat, record: DeviceRecord, asked: ShellAsked, host: str) -> None:
@@ -285,6 +320,8 @@ class ShellService:
             held.closing = close
             if not close and session.line is not None:
                 session.line.cut()
+        elif close and session.line is not None and self._tasks is not None:
+            self._tasks.start("end a shell that nobody is connected to", self._away.end(session))
         assert session.ended is not None
         self._ends.put_nowait((held, session, session.ended))
 
@@ -368,7 +405,8 @@ class ShellService:
 
     def _expel(self, session: Session, reason: str) -> None:
         if self._sessions.get(session.session_id) is session:
-            session.end(Ended(reason))
+            if session.ended is None or session.ended.lost:
+                session.ended = Ended(reason)
             self._let_go(session, close=True)
 
     def _of_device(self, guid: str) -> Iterator[Session]:

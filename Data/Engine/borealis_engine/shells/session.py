@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from borealis_engine.activity import Use
+from borealis_engine.devices import DeviceRecord
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.shells.line import ShellLine
 from borealis_wire import shell_lines
@@ -59,6 +60,7 @@ class Session:
         principal: Principal,
         address: str,
         opened_at: float,
+        record: DeviceRecord,
         recorder: Recorder | None = None,
     ) -> None:
         self.session_id = session_id
@@ -69,6 +71,8 @@ class Session:
         self.principal = principal
         self.address = address
         self.opened_at = opened_at
+        self.record = record
+        """The device's, which is kept up to date."""
         self.recorder = recorder
         self.use: Use | None = None
         """Its row in activity."""
