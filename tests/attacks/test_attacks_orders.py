@@ -22,6 +22,7 @@ from tests.attacks.forging import (
     travelling,
 )
 from tests.attacks.house import House
+from tests.attacks.tunnel_forging import PRIVATE_KEY, START, STOP, TunnelForger, forgeries, taken
 from tests.programs.programs import wait_for
 
 from borealis_wire.envelope import KEYS_TYPE
@@ -234,6 +235,37 @@ def test_rejects_every_other_event_that_could_run_something(house: House, impost
     assert imposter.call(JOB, forger.genuine("still-there")) == {"status": "accepted"}
     wait_for("the agent to be well", lambda: "still-there" in house.marks() or None)
     assert "other-event" not in house.marks()
+
+
+def test_rejects_every_tunnel_order_that_is_not_what_the_engine_signed_for_us(
+    house: House, imposter: FakeEngine, forger: Forger
+) -> None:
+    tunnels = TunnelForger(house.guid, forger.engine)
+    refusals = {name: imposter.call(event, order) for name, (event, _, order) in forgeries(tunnels).items()}
+    assert refusals == {
+        name: {"status": "refused", "reason": code} for name, (_, code, _) in forgeries(tunnels).items()
+    }
+    # What stands beside the envelope is not believed, and no key is taken from it.
+    lies = {
+        "client_private_key": PRIVATE_KEY,
+        "allowed_ips": "0.0.0.0/0",
+        "endpoint": "192.0.2.66:1",
+        "allowed_ports": [],
+    }
+    start, stop = {**tunnels.sealed(tunnels.start()), **lies}, tunnels.sealed(tunnels.stop())
+    try:
+        for event, order in ((START, start), (STOP, stop)):
+            assert taken(imposter, event, order)
+            assert imposter.call(event, order) == {"status": "refused", "reason": "replayed"}
+            assert imposter.call(event, {**order, "tunnel_id": "another"}) == {
+                "status": "refused",
+                "reason": "replayed",
+            }
+    finally:
+        agent = house.agent.root / "Agent"
+        assert not list(agent.rglob("WireGuard/*.conf")), "nothing was brought up"
+        for path in agent.rglob("*"):
+            assert not path.is_file() or PRIVATE_KEY.encode() not in path.read_bytes(), path
 
 
 def test_nothing_forged_has_run(house: House, imposter: FakeEngine) -> None:

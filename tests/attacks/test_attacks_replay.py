@@ -10,6 +10,7 @@ import pytest
 from tests.attacks.fake_engine import FakeEngine
 from tests.attacks.forging import THIEF, Forger, Payload, cancel_of, keys_statement
 from tests.attacks.house import House
+from tests.attacks.tunnel_forging import START, STOP, TunnelForger, taken
 from tests.programs.programs import wait_for
 
 from borealis_agent.outbox.record_log import frame
@@ -64,8 +65,14 @@ def restart(house: House, imposter: FakeEngine) -> None:
 
 def test_rejects_a_replay_now_and_after_a_restart(house: House, imposter: FakeEngine, ran: Payload) -> None:
     assert imposter.call(JOB, ran) == {"status": "refused", "reason": "replayed"}
+    tunnels = TunnelForger(house.guid, house.signing_key)
+    orders = {START: tunnels.sealed(tunnels.start()), STOP: tunnels.sealed(tunnels.stop())}
+    has_tunnels = bool(imposter.hellos[-1].get("wireguard_public_key"))
+    assert not has_tunnels or all(taken(imposter, event, order) for event, order in orders.items())
     restart(house, imposter)
     assert imposter.call(JOB, ran) == {"status": "refused", "reason": "replayed"}
+    for event, order in orders.items() if has_tunnels else ():
+        assert imposter.call(event, order) == {"status": "refused", "reason": "replayed"}
     assert runs(house) == ["ran"]
 
 
