@@ -18,7 +18,7 @@ from borealis_engine.activity import ActivityService, UseRecorder
 from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.services import Services
-from borealis_engine.app.ways import TunnelWay
+from borealis_engine.app.entries import make_entries
 from borealis_engine.controller import Controller
 from borealis_engine.core.feed import ChangeFeed
 from borealis_engine.credentials import CredentialService
@@ -34,7 +34,6 @@ from borealis_engine.operators.models import NewSession
 from borealis_engine.operators.permissions import OperatorRole, Permission
 from borealis_engine.overview import OverviewService
 from borealis_engine.screens import ScreenService
-from borealis_engine.shells import Recordings, ShellService
 from borealis_engine.signing import SigningService
 from borealis_engine.tunnel import make_tunnels
 from borealis_engine.updates import Packages, UpdateService
@@ -321,30 +320,24 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             wires=FakeWires(),
         )
         tunnels.bind_link(link)
-        recordings = Recordings(
-            db=db,
-            audit=people.audit,
-            clock=clock,
-            randomness=randomness,
-            folder=settings.paths.recordings,
-            settings=settings.shells,
-        )
-        shells = ShellService(
-            devices=devices,
-            signing=signing,
-            audit=people.audit,
-            clock=clock,
-            randomness=randomness,
-            uses=uses,
-            rights=people.operators,
-            way=TunnelWay(tunnels, settings.tunnel, public_url=""),
-        )
         await devices.start()
         await signing.start()
         await machines.start()
         await activity.start()
         await dispatcher.start()
         await tunnels.start()
+        entries = await make_entries(
+            settings,
+            db=db,
+            clock=clock,
+            randomness=randomness,
+            audit=people.audit,
+            uses=uses,
+            devices=devices,
+            operators=people.operators,
+            signing=signing,
+            tunnels=tunnels,
+        )
         services = Services(
             settings=settings,
             clock=clock,
@@ -370,7 +363,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             machines=machines,
             controller=controller,
             tunnels=tunnels,
-            shells=shells,
-            recordings=recordings,
+            shells=entries.shells,
+            recordings=entries.recordings,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

@@ -11,6 +11,7 @@ import aiohttp
 import socketio
 import uvicorn
 from tests.fakes.fake_randomness import FakeRandomness
+from tests.fakes.fake_streams import STREAM_PATH, FakeStreams
 
 from borealis_base.clock import Clock, SystemClock
 from borealis_base.tasks import Supervisor
@@ -293,6 +294,7 @@ class World:
     screens: FakeScreens
     tunnels: FakeTunnels
     shells: FakeShells
+    streams: FakeStreams
     port: int = 0
     clients: list[socketio.AsyncClient] = field(default_factory=list)
 
@@ -399,7 +401,7 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
     tokens.load()
     feed, metrics = ChangeFeed(), Metrics()
     devices, operators, dispatch, runs, keys = FakeDevices(), FakeOperators(), FakeDispatch(), FakeRuns(), FakeKeys()
-    screens, tunnels, shells = FakeScreens(), FakeTunnels(), FakeShells()
+    screens, tunnels, shells, streams = FakeScreens(), FakeTunnels(), FakeShells(), FakeStreams()
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -415,9 +417,23 @@ async def open_world(folder: Path, clock: Clock | None = None) -> AsyncIterator[
         updates=FakeUpdates(),
         tunnels=tunnels,
         shells=shells,
+        streams={STREAM_PATH: streams},
     )
     world = World(
-        gateway, tokens, clock, feed, metrics, devices, operators, dispatch, runs, keys, screens, tunnels, shells
+        gateway,
+        tokens,
+        clock,
+        feed,
+        metrics,
+        devices,
+        operators,
+        dispatch,
+        runs,
+        keys,
+        screens,
+        tunnels,
+        shells,
+        streams,
     )
     config = uvicorn.Config(
         gateway.asgi(_no_rest),

@@ -23,6 +23,8 @@ SCREEN_TYPE: Final = "application/vnd.borealis.screen+json"
 UPDATE_TYPE: Final = "application/vnd.borealis.update+json"
 SHELL_TYPE: Final = "application/vnd.borealis.shell+json"
 DESKTOP_TYPE: Final = "application/vnd.borealis.desktop+json"
+FILES_TYPE: Final = "application/vnd.borealis.files+json"
+FORWARD_TYPE: Final = "application/vnd.borealis.forward+json"
 SIGNED_START: Final = b"DSSEv1 "
 """How everything begins that an envelope signs. A key that seals must sign nothing else that begins so."""
 

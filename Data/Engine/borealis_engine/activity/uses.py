@@ -35,6 +35,10 @@ class RowKind(StrEnum):
     JOB = "job"
     SCREEN = "screen"
     SHELL = "shell"
+    DESKTOP = "desktop"
+    RDP = "rdp"
+    FILES = "files"
+    FORWARD = "forward"
     TUNNEL = "vpn_tunnel"
     """Upstream's word."""
 

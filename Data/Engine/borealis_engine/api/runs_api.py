@@ -38,7 +38,8 @@ class RunView(msgspec.Struct, frozen=True):
 
     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
     ``job``, or a use of the device, which cannot be cancelled or run again: ``screen`` for a look at the screen,
-    ``shell`` (``run_id`` is its recording, if there is one), ``vpn_tunnel`` (``run_id`` is its ``tunnel_id``).
+    ``shell`` (``run_id`` is its recording, if there is one), ``desktop``, ``rdp``, ``files``, ``forward``,
+    ``vpn_tunnel`` (``run_id`` is its ``tunnel_id``).
     ``run_as_user`` is the signed-in user whom the operator named, empty for any; ``ran_as_user`` the one whose agent
     got it.
     """

@@ -16,7 +16,7 @@ from borealis_engine.activity import store as activity_store
 from borealis_engine.api.app import create_api
 from borealis_engine.api.server_api import RUNNING_KEY, Running
 from borealis_engine.api.services import Services
-from borealis_engine.app.ways import LocalWay, TunnelWay
+from borealis_engine.app.entries import Entries, make_entries
 from borealis_engine.audit import AuditLog
 from borealis_engine.controller import Controller, Links
 from borealis_engine.core.errors import Fatal
@@ -32,12 +32,10 @@ from borealis_engine.enrolment import AccessTokens, EngineCertificates, Enrolmen
 from borealis_engine.gateway import Gateway
 from borealis_engine.jobs import JobService
 from borealis_engine.library import SavedThings, ScriptLibrary
-from borealis_engine.lines import Way
 from borealis_engine.machines import MachineService
 from borealis_engine.operators.service import OperatorService
 from borealis_engine.overview import AgentBuild, OverviewService
 from borealis_engine.screens import ScreenService
-from borealis_engine.shells import Recordings, ShellService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database, migrate
 from borealis_engine.tunnel import make_tunnels
@@ -53,6 +51,7 @@ class Engine:
     services: Services
     metrics: Metrics
     gateway: Gateway
+    entries: Entries
     asgi: Any
     started_at: float
 
@@ -69,7 +68,7 @@ class Engine:
             "updates": services.updates.statistics(),
             "controller": services.controller.statistics(),
             "tunnels": services.tunnels.statistics(),
-            "shells": services.shells.statistics(),
+            **self.entries.figures(),
             "tokens": services.access_tokens.statistics(),
         }
 
@@ -199,26 +198,18 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         settings, db=db, clock=clock, randomness=randomness, uses=uses, devices=devices, signing=signing
     )
     await tunnels.start()
-    way: Way = TunnelWay(tunnels, settings.tunnel, public_url=settings.public_url)
-    if settings.tunnel.local:
-        way = LocalWay(way)
-    recordings = Recordings(
-        db=db, audit=audit, clock=clock, randomness=randomness, folder=paths.recordings, settings=settings.shells
-    )
-    await recordings.start()
-    shells = ShellService(
-        devices=devices,
-        signing=signing,
-        audit=audit,
+    entries = await make_entries(
+        settings,
+        db=db,
         clock=clock,
         randomness=randomness,
+        audit=audit,
         uses=uses,
-        rights=operators,
-        way=way,
-        port=settings.tunnel.shell_port,
-        recorders=recordings,
+        devices=devices,
+        operators=operators,
+        signing=signing,
+        tunnels=tunnels,
     )
-    operators.on_rights_changed(shells.rights_changed)
     gateway = Gateway(
         settings=settings,
         clock=clock,
@@ -233,7 +224,8 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         screens=screens,
         updates=updates,
         tunnels=tunnels,
-        shells=shells,
+        shells=entries.shells,
+        streams=entries.streams,
     )
     dispatcher.bind_link(Links(gateway, controller))
     screens.bind_link(gateway)
@@ -269,11 +261,11 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         machines=machines,
         controller=controller,
         tunnels=tunnels,
-        shells=shells,
-        recordings=recordings,
+        shells=entries.shells,
+        recordings=entries.recordings,
     )
     rest = create_api(services, metrics=metrics)
-    engine = Engine(services, metrics, gateway, gateway.asgi(rest), clock.now())
+    engine = Engine(services, metrics, gateway, entries, gateway.asgi(rest), clock.now())
     metrics.watch(engine.figures)
     metrics.waiting_writes.set_function(lambda: db.statistics()["waiting_writes"])
     rest.state[RUNNING_KEY] = Running(engine.started_at, engine.figures)

@@ -8,6 +8,8 @@ from borealis_engine.core.errors import Fatal
 from borealis_engine.core.settings import EngineSettings
 
 DEAD_PEER_MS: Final = 60_000
+QUIET_PEER: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""A peer that says nothing is asked whether it is there after so many seconds, so often. Streams have no heartbeat."""
 
 
 def bind(settings: EngineSettings) -> list[socket.socket]:
@@ -27,6 +29,9 @@ def bind(settings: EngineSettings) -> list[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            for name, value in QUIET_PEER.items():
+                if hasattr(socket, name):
+                    listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
             if hasattr(socket, "TCP_USER_TIMEOUT"):
                 # A peer that takes nothing any more is given up, also where its window stays shut.
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)

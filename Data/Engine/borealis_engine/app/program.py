@@ -117,6 +117,7 @@ class Program:
                 for name, loop_of in loops(engine, self._settings).items():
                     tasks.start(name, keep_running(name, loop_of, self._clock))
                 await server.serve(sockets)
+                engine.entries.end_all()
                 await engine.gateway.close()
                 await engine.services.screens.close()
                 await engine.services.tunnels.close()
@@ -163,9 +164,7 @@ def loops(engine: "Engine", settings: EngineSettings) -> dict[str, Callable[[], 
         "updates": services.updates.run_loop,
         "controller": services.controller.run_loop,
         "tunnels": services.tunnels.run_loop,
-        "shells": services.shells.run_loop,
-        "recordings": services.recordings.run_loop,
-        "old recordings": services.recordings.prune_loop,
+        **engine.entries.loops(),
         "operators": services.operators.prune_loop,
         "overview": services.overview.sample_loop,
         "certificates": services.certificates.renew_loop,

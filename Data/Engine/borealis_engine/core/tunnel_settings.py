@@ -10,10 +10,12 @@ from borealis_engine.core.errors import Fatal
 
 SHELL_PORT: Final = 47002
 DESKTOP_PORT: Final = 5900
+FILES_PORT: Final = 47003
+FORWARD_PORT: Final = 47004
 MIN_IDLE_SECONDS: Final = 10
 """Upstream's least is 60; a test should not have to wait that long."""
-_WINDOWS: Final = (3389, 5985, 5986, 5900, 3478)
-_OTHERS: Final = (3389, 5900, 3478)
+_WINDOWS: Final = (3389, 5985, 5986, 3478)
+_OTHERS: Final = (3389, 3478)
 _ADDRESS: Final = ipaddress.IPv4Address("10.255.0.1")
 _NETWORK: Final = ipaddress.IPv4Network("10.255.0.0/16")
 """Upstream's is a /24, which is full with 253 devices."""
@@ -35,15 +37,21 @@ class TunnelSettings:
     endpoint: str = ""
     idle_seconds: int = 900
     shell_port: int = SHELL_PORT
-    windows_ports: tuple[int, ...] = (*_WINDOWS, SHELL_PORT)
-    key_root: Path | None = None
     desktop_port: int = DESKTOP_PORT
+    files_port: int = FILES_PORT
+    forward_port: int = FORWARD_PORT
+    windows_ports: tuple[int, ...] = ()
+    """Set by somebody; empty for the default."""
+    key_root: Path | None = None
     local: bool = False
 
     def default_ports(self, operating_system: str) -> list[int]:
         """What a device's allow-list is before somebody sets one."""
-        ports = self.windows_ports if "windows" in operating_system.lower() else (*_OTHERS, self.shell_port)
-        return sorted(set(ports))
+        is_windows = "windows" in operating_system.lower()
+        if is_windows and self.windows_ports:
+            return sorted(set(self.windows_ports))
+        entries = (self.shell_port, self.desktop_port, self.files_port, self.forward_port)
+        return sorted({*(_WINDOWS if is_windows else _OTHERS), *entries})
 
     def in_force(self) -> dict[str, str]:
         """As ``EngineSettings.in_force``."""
@@ -55,8 +63,10 @@ class TunnelSettings:
             "BOREALIS_WIREGUARD_ENDPOINT": self.endpoint,
             "BOREALIS_WIREGUARD_IDLE_SECONDS": str(self.idle_seconds),
             "BOREALIS_WIREGUARD_SHELL_PORT": str(self.shell_port),
-            "BOREALIS_WIREGUARD_WINDOWS_ALLOWLIST": ", ".join(map(str, self.windows_ports)),
+            "BOREALIS_WIREGUARD_WINDOWS_ALLOWLIST": ", ".join(map(str, self.default_ports("windows"))),
             "BOREALIS_DESKTOP_PORT": str(self.desktop_port),
+            "BOREALIS_FILES_PORT": str(self.files_port),
+            "BOREALIS_FORWARD_PORT": str(self.forward_port),
             "BOREALIS_TUNNEL_LOCAL": "1" if self.local else "",
             "BOREALIS_WIREGUARD_KEY_ROOT": str(self.key_root or ""),
         }
@@ -70,7 +80,6 @@ def load_tunnel_settings(environ: Mapping[str, str]) -> TunnelSettings:
     """
     plain = TunnelSettings()
     name = "BOREALIS_WIREGUARD_"
-    shell = _number(environ, f"{name}SHELL_PORT", plain.shell_port, 1, 65535)
     try:
         network = ipaddress.IPv4Network(environ.get(f"{name}PEER_NETWORK") or plain.network)
         given = environ.get(f"{name}ENGINE_VIRTUAL_IP") or str(plain.engine_address)
@@ -89,9 +98,11 @@ def load_tunnel_settings(environ: Mapping[str, str]) -> TunnelSettings:
         interface=environ.get(f"{name}INTERFACE") or plain.interface,
         endpoint=environ.get(f"{name}ENDPOINT", "").strip(),
         idle_seconds=_number(environ, f"{name}IDLE_SECONDS", plain.idle_seconds, MIN_IDLE_SECONDS, 24 * 3600),
-        shell_port=shell,
-        windows_ports=_ports(environ.get(f"{name}WINDOWS_ALLOWLIST", ""), (*_WINDOWS, shell)),
+        shell_port=_number(environ, f"{name}SHELL_PORT", plain.shell_port, 1, 65535),
+        windows_ports=_ports(environ.get(f"{name}WINDOWS_ALLOWLIST", "")),
         desktop_port=_number(environ, "BOREALIS_DESKTOP_PORT", plain.desktop_port, 1, 65535),
+        files_port=_number(environ, "BOREALIS_FILES_PORT", plain.files_port, 1, 65535),
+        forward_port=_number(environ, "BOREALIS_FORWARD_PORT", plain.forward_port, 1, 65535),
         local=environ.get("BOREALIS_TUNNEL_LOCAL") == "1",
         key_root=Path(environ[f"{name}KEY_ROOT"]).absolute() if environ.get(f"{name}KEY_ROOT") else None,
     )
@@ -106,10 +117,8 @@ def _number(environ: Mapping[str, str], name: str, default: int, low: int, high:
     return int(text)
 
 
-def _ports(text: str, default: tuple[int, ...]) -> tuple[int, ...]:
+def _ports(text: str) -> tuple[int, ...]:
     listed = [item.strip() for item in text.split(",") if item.strip()]
-    if not listed:
-        return default
     if not all(item.isdecimal() and 1 <= int(item) <= 65535 for item in listed):
         raise Fatal("bad_setting", "BOREALIS_WIREGUARD_WINDOWS_ALLOWLIST is a list of ports, with commas between them.")
     return tuple(int(item) for item in listed)

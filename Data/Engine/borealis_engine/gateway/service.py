@@ -1,6 +1,7 @@
 """The gateway in one object, for ``app``: lets sockets in, keeps them, cuts them; and is dispatch's ``DeviceLink``."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 from borealis_base.clock import Clock
@@ -44,6 +45,8 @@ from borealis_engine.gateway.screen_door import DeviceScreens, OperatorScreens
 from borealis_engine.gateway.sessions import DeviceSession, DeviceSessions, choose_user
 from borealis_engine.gateway.shell_door import OperatorShells
 from borealis_engine.gateway.socket_server import SocketServer
+from borealis_engine.gateway.stream_door import StreamDoor
+from borealis_engine.lines import Streams
 from borealis_wire.events import EngineEvent, RunContext
 
 SWEEP_SECONDS: Final = 5.0
@@ -75,6 +78,7 @@ class Gateway:
         updates: Updates,
         tunnels: Tunnels,
         shells: Shells,
+        streams: Mapping[str, Streams],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -89,6 +93,7 @@ class Gateway:
         self._tunnels = tunnels
         self._operator_screens = OperatorScreens(screens=screens, server=self._server, clock=clock)
         self._operator_shells = OperatorShells(shells=shells, server=self._server, clock=clock)
+        self._streams = StreamDoor(streams)
         self._device_door = DeviceDoor(
             dispatch=dispatcher,
             keys=signing,
@@ -133,7 +138,8 @@ class Gateway:
 
     async def _knock(self, scope: Any, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        if scope["path"] not in SOCKET_PATHS:
+        is_stream = scope["path"] in self._streams
+        if scope["path"] not in SOCKET_PATHS and not is_stream:
             await self._refusals.reject(scope, send, 404, "not_found", "There is nothing at this address.")
             return
         try:
@@ -143,13 +149,29 @@ class Gateway:
             identity = await self._admission.admit(
                 read_knock(scope, self._settings.trusted_proxies, self._settings.session_cookie)
             )
+            if is_stream:
+                await self._serve_stream(scope, identity, receive, send)
+                return
         except RateLimited as error:
             await self._refusals.reject(scope, send, error.status, error.code, error.detail)
         except EngineError as error:
             log.info("refused a socket", reason=error.code)
-            await self._refusals.refuse(scope, receive, send, error)
+            if is_stream:
+                await self._refusals.reject(scope, send, error.status, error.code, error.detail)
+            else:
+                await self._refusals.refuse(scope, receive, send, error)
         else:
             await self._serve(scope, identity, generation, receive, send)
+
+    async def _serve_stream(
+        self, scope: Any, identity: DeviceIdentity | OperatorIdentity, receive: Receive, send: Send
+    ) -> None:
+        kind = self._metrics.sockets.labels("stream")
+        kind.inc()
+        try:
+            await self._streams.serve(scope, identity, receive, send)
+        finally:
+            kind.dec()
 
     async def _serve(
         self, scope: Any, identity: DeviceIdentity | OperatorIdentity, generation: int, receive: Receive, send: Send
@@ -288,6 +310,7 @@ class Gateway:
     async def close(self) -> None:
         """Cut every socket and end the library's own task; for the end of the Engine."""
         self._tasks = self._device_door.tasks = self._operator_screens.tasks = self._operator_shells.tasks = None
+        await self._streams.close()
         await self._cut_all()
         await self._server.shutdown()
 
@@ -302,6 +325,7 @@ class Gateway:
             "refused_sockets": self._admission.refused,
             **self._hall.statistics(),
             **self._events.statistics(),
+            **self._streams.statistics(),
         }
 
     # --- what the library and the rooms below call

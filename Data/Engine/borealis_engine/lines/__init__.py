@@ -1,10 +1,29 @@
 """Lines: connections to entries of devices, each opened under a sealed order of its own.
 
-Owns nothing. Used by the rooms that reach into a device through its tunnel: shells, desktops, files, forwards. ``Way``
-is how a device is reached, filled in by ``app``.
+Used by the rooms that reach into a device through its tunnel: shells, desktops, files, forwards. ``Way`` is how a
+device is reached, filled in by ``app``; ``Stays`` keeps account of who is connected, and ``Tickets`` lets a browser
+come back by WebSocket for what it asked for by REST.
 """
 
 from borealis_engine.lines.line import EntryName, Line
 from borealis_engine.lines.ports import Place, Sealer, Way
+from borealis_engine.lines.stays import Rights, Stay, StayKind, Stays
+from borealis_engine.lines.stream import LineStream, Stream, Streams, Waiting
+from borealis_engine.lines.tickets import Tickets
 
-__all__ = ["EntryName", "Line", "Place", "Sealer", "Way"]
+__all__ = [
+    "EntryName",
+    "Line",
+    "LineStream",
+    "Place",
+    "Rights",
+    "Sealer",
+    "Stay",
+    "StayKind",
+    "Stays",
+    "Stream",
+    "Streams",
+    "Tickets",
+    "Waiting",
+    "Way",
+]

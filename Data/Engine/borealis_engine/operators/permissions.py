@@ -31,6 +31,12 @@ class Permission(StrEnum):
     """To open and end tunnels to devices, and to see who has one."""
     SHELL = "shell"
     """To open remote shells."""
+    DESKTOP = "desktop"
+    """To see and use desktops of devices, by VNC or by RDP."""
+    FILES = "files"
+    """To bring files to devices and to fetch files from them."""
+    FORWARD = "forward"
+    """To reach other ports through a device."""
     RECORDINGS_READ = "recordings.read"
     """To watch what was printed in remote shells, whoever had them open."""
     RECORDINGS_DELETE = "recordings.delete"
@@ -68,6 +74,9 @@ _OPERATOR: Final = _VIEWER | {
     Permission.SCREEN_VIEW,
     Permission.TUNNELS_USE,
     Permission.SHELL,
+    Permission.DESKTOP,
+    Permission.FILES,
+    Permission.FORWARD,
     Permission.RECORDINGS_READ,
     Permission.ENROLMENT_DECIDE,
     Permission.SCRIPTS_EDIT,

@@ -7,14 +7,14 @@ to the device is up. Where it is not, the device has ended its shells with its t
 
 import asyncio
 import contextlib
-from typing import Final, Protocol
+from typing import Final
 
 from borealis_base.clock import Clock
 from borealis_engine.core.errors import EngineError
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
-from borealis_engine.lines import Sealer, Way
-from borealis_engine.operators.permissions import Permission, Principal
+from borealis_engine.lines import Rights, Sealer, Way
+from borealis_engine.operators.permissions import Permission
 from borealis_engine.shells.line import SHELL, ShellLine
 from borealis_engine.shells.session import Session
 from borealis_wire.envelope import SHELL_TYPE
@@ -24,13 +24,6 @@ from borealis_wire.shell import MAX_SEEN, SHELL_ORDER_SECONDS, ShellOrder
 END_SECONDS: Final = 15.0
 
 log = get_logger("agents")
-
-
-class Rights(Protocol):
-    """Implemented by ``operators.OperatorService``."""
-
-    async def rights_now(self, principal: Principal) -> Principal | None:
-        """The same operator by the same credential; None where that does not hold any more. Raises ``Unavailable``."""
 
 
 class Away:

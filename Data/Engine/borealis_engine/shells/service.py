@@ -15,9 +15,9 @@ from borealis_engine.core.errors import Conflict, EngineError, NotFound, RateLim
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord, DeviceService
-from borealis_engine.lines import Place, Sealer, Way
+from borealis_engine.lines import Place, Rights, Sealer, Way
 from borealis_engine.operators.permissions import Principal
-from borealis_engine.shells.away import Away, Rights
+from borealis_engine.shells.away import Away
 from borealis_engine.shells.line import SHELL, ShellLine
 from borealis_engine.shells.models import OpenShell, ShellAsked
 from borealis_engine.shells.session import Ended, Recorder, Seat, Session

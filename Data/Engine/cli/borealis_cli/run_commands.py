@@ -132,7 +132,7 @@ def activity(
     run_id: Annotated[str, typer.Option("--run", metavar="RUN_ID", help="One run, with its whole output.")] = "",
     status: Annotated[str, typer.Option(help="Only runs of this status, for example Failed.")] = "",
     kind: Annotated[
-        str, typer.Option(help="Only runs (job), looks at screens (screen), shells (shell) or tunnels (vpn_tunnel).")
+        str, typer.Option(help="Only runs (job), or uses: screen, shell, desktop, rdp, files, forward, vpn_tunnel.")
     ] = "",
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
     as_json: Json = False,

@@ -173,7 +173,7 @@ def test_settings_of_upstream_are_read() -> None:
     )
     assert (found.port, str(found.network), str(found.engine_address)) == (31000, "10.9.0.0/24", "10.9.0.1")
     assert found.default_ports("Windows 11") == [22, 3389]
-    assert found.default_ports("Debian 12") == [3389, 3478, 5900, 47001]
+    assert found.default_ports("Debian 12") == [3389, 3478, 5900, 47001, 47003, 47004]
     assert load_tunnel_settings({}) == TunnelSettings()
 
 

@@ -4415,7 +4415,7 @@ export interface components {
          * @description One kind of thing that can be allowed. A personal access token's scopes are a set of these.
          * @enum {unknown}
          */
-        Permission: "audit.read" | "credentials.manage" | "credentials.use" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "machines.edit" | "operators.manage" | "recordings.delete" | "recordings.read" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "shell" | "sites.edit" | "sites.read" | "tunnels.use";
+        Permission: "audit.read" | "credentials.manage" | "credentials.use" | "desktop" | "devices.edit" | "devices.read" | "devices.revoke" | "devices.update" | "enrolment.decide" | "enrolment.read" | "files" | "forward" | "machines.edit" | "operators.manage" | "recordings.delete" | "recordings.read" | "runs.read" | "runs.start" | "screen.view" | "scripts.edit" | "scripts.read" | "self" | "server.manage" | "server.read" | "shell" | "sites.edit" | "sites.read" | "tunnels.use";
         /**
          * PlaybookRequest
          * @description What ``ansible-playbook`` knows by the same names; extra variables are the job's ``variable_values``.
@@ -4678,7 +4678,7 @@ export interface components {
          * @description What a row of activity is: a job's run, or a use of which kind.
          * @enum {string}
          */
-        RowKind: "job" | "screen" | "shell" | "vpn_tunnel";
+        RowKind: "job" | "screen" | "shell" | "desktop" | "rdp" | "files" | "forward" | "vpn_tunnel";
         /**
          * RunBar
          * @description Runs asked for within one step from ``at`` on; ``other``: cancelled, or not over yet.
@@ -4705,7 +4705,8 @@ export interface components {
          *
          *     ``assembly_guid`` and ``assembly_version`` name the stored script that ran; null where it was typed in. ``kind``:
          *     ``job``, or a use of the device, which cannot be cancelled or run again: ``screen`` for a look at the screen,
-         *     ``shell`` (``run_id`` is its recording, if there is one), ``vpn_tunnel`` (``run_id`` is its ``tunnel_id``).
+         *     ``shell`` (``run_id`` is its recording, if there is one), ``desktop``, ``rdp``, ``files``, ``forward``,
+         *     ``vpn_tunnel`` (``run_id`` is its ``tunnel_id``).
          *     ``run_as_user`` is the signed-in user whom the operator named, empty for any; ``ran_as_user`` the one whose agent
          *     got it.
          */

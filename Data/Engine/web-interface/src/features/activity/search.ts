@@ -17,6 +17,10 @@ export const KINDS = [
   { value: "job", label: "Runs" },
   { value: "screen", label: "Looks at screens" },
   { value: "shell", label: "Remote shells" },
+  { value: "desktop", label: "Desktops" },
+  { value: "rdp", label: "Desktops by RDP" },
+  { value: "files", label: "Files" },
+  { value: "forward", label: "Forwarded ports" },
   { value: "vpn_tunnel", label: "Tunnels" },
 ] as const;
 export type Kind = (typeof KINDS)[number]["value"];
