@@ -36,6 +36,7 @@ CATALOGUE = {
     "role_Screenshot": ("screenshot", {"interactive"}),
     "role_ScriptExec_CURRENTUSER": ("script_exec_currentuser", {"interactive"}),
     "role_ScriptExec_SYSTEM": ("script_exec_system", {"system"}),
+    "role_VNC": ("VNC", {"system"}),
     "role_WireGuardTunnel": ("WireGuardTunnel", {"system"}),
 }
 """Names and contexts that existing installations know (agent-runtime "Role Catalog", upstream-contract 6.2)."""

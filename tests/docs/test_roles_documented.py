@@ -22,6 +22,7 @@ from borealis_engine.devices.inventory import clean_details
 from borealis_engine.gateway.rules import EVENT_RULES
 from borealis_engine.jobs import desktop_job
 from borealis_wire import strict_json
+from borealis_wire.desktop import parse_desktop
 from borealis_wire.events import DEVICE_RESULT_STATUSES, RunContext
 from borealis_wire.macro import parse_macro
 from borealis_wire.messages import Details, JobOutput, JobResult, QuickJobRun
@@ -93,6 +94,11 @@ def check_shell_order(text: str) -> None:
     assert parse_shell(payload).to_payload() == payload
 
 
+def check_desktop_entry_order(text: str) -> None:
+    payload = strict_json.canonical(json.loads(text))
+    assert parse_desktop(payload).to_payload() == payload
+
+
 def check_output(text: str) -> None:
     read_strictly(JobOutput, text)
 
@@ -160,6 +166,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "screen_order": check_screen_order,
     "tunnel_order": check_tunnel_order,
     "shell_order": check_shell_order,
+    "desktop_entry_order": check_desktop_entry_order,
     "health": check_health,
     "remote_desktop order": check_desktop_order,
     "macro order": check_macro_order,

@@ -63,6 +63,6 @@ def read_line(line: bytes, *, max_bytes: int = MAX_LINE_BYTES) -> dict[str, Any]
     return value
 
 
-def write_line(kind: str, **members: Any) -> bytes:
+def write_line(kind: str, /, **members: Any) -> bytes:
     """One message as a line."""
     return strict_json.canonical({"type": kind, **members}) + b"\n"

@@ -65,7 +65,7 @@ class Visitor:
         if self._lines.take_rest():
             raise BadLine("something came before the answer")
 
-    async def send(self, kind: str, **members: Any) -> None:
+    async def send(self, kind: str, /, **members: Any) -> None:
         """Send a line. Raises ``OSError``."""
         await self.send_all(write_line(kind, **members))
 
@@ -73,7 +73,7 @@ class Visitor:
         """Send bytes; waits while the other side takes no more. Raises ``OSError``."""
         await asyncio.get_running_loop().sock_sendall(self.socket, data)
 
-    async def last_line(self, kind: str, **members: Any) -> None:
+    async def last_line(self, kind: str, /, **members: Any) -> None:
         """Send a line if that is possible soon. Never raises."""
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(LAST_LINE_SECONDS):

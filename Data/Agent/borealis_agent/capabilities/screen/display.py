@@ -6,7 +6,7 @@ processes of one's own account are asked: what somebody else's say is none of ou
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -108,11 +108,25 @@ def environments_of_mine(proc: Path = Path("/proc")) -> Iterator[dict[str, str]]
     if sys.platform == "win32":
         return
     me = os.geteuid()
+    for _, environment in _environments(proc, lambda uid: uid == me):
+        yield environment
+
+
+def environments_of_all(proc: Path = Path("/proc")) -> Iterator[tuple[int, dict[str, str]]]:
+    """Owner and environment of every process that has a display and may be read, the newest process first.
+
+    What somebody else's says is theirs: it holds for what is done as that account, and for nothing else.
+    """
+    yield from _environments(proc, lambda _uid: True)
+
+
+def _environments(proc: Path, wanted: Callable[[int], bool]) -> Iterator[tuple[int, dict[str, str]]]:
     numbers = sorted((int(path.name) for path in proc.iterdir() if path.name.isdigit()), reverse=True)
     for number in numbers:
         folder = proc / str(number)
         try:
-            if folder.stat().st_uid != me:
+            uid = folder.stat().st_uid
+            if not wanted(uid):
                 continue
             with (folder / "environ").open("rb") as file:
                 text = file.read(MAX_ENVIRONMENT)
@@ -120,7 +134,7 @@ def environments_of_mine(proc: Path = Path("/proc")) -> Iterator[dict[str, str]]
             continue
         found = read_environment(text)
         if "DISPLAY" in found or "WAYLAND_DISPLAY" in found:
-            yield found
+            yield uid, found
 
 
 def read_environment(text: bytes) -> dict[str, str]:

@@ -79,7 +79,7 @@ def choose(user: str, *, search_path: str | None = None) -> Choice:
         "SHELL": account.shell,
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
-        "LANG": _language(),
+        "LANG": language(),
     }
     folder = account.home if Path(account.home).is_dir() else "/"
     return Choice(command, name, environment, folder, account.name, None if is_own else account)
@@ -95,7 +95,7 @@ def _windows(user: str) -> Choice:
     return Choice((found, *POWERSHELL), found, dict(os.environ), os.environ.get("SYSTEMROOT", "C:\\"), name, None)
 
 
-def _language() -> str:
+def language() -> str:
     """What a log-in here would have as its language; UTF-8 in any case."""
     for name in _LANGUAGE_FILES:
         try:
