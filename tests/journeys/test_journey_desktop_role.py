@@ -17,9 +17,10 @@ import psutil
 import pytest
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
 from tests.programs.programs import REPOSITORY, base_environment, free_port, wait_for
+from tests.programs.remains import has_ended
 from tests.programs.rfb import Streams, Viewer, viewing
 
-from borealis_wire.desktop import DesktopKind, DesktopOrder
+from borealis_wire.desktop import Consent, DesktopKind, DesktopOrder
 from borealis_wire.lines import write_line
 
 pytestmark = [
@@ -203,3 +204,293 @@ async def test_an_operator_sees_and_uses_the_screen_of_who_is_signed_in(
         }
     wait_for("nothing to be left", lambda: not agent.family())
     assert SIGN not in seat.windows()
+
+
+async def test_rejects_what_is_typed_by_who_may_only_look(agent: Agent, seat: Seat, person: Person) -> None:
+    async with watching(agent, order(person.name)) as (viewer, _):
+        await seen(viewer)
+        await typed(viewer, person.home / "awake", "yes")
+    async with watching(agent, order(person.name, view_only=True)) as (viewer, told):
+        assert told["view_only"] is True
+        await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
+        await viewer.click(300, 300)
+        await viewer.type(f"touch {person.home}/forbidden\n")
+        await viewer.cut("forbidden")
+        await viewer.resize(640, 480)
+        # What comes later is still shown: it did arrive, and went nowhere.
+        seat.start("xterm", "-geometry", "40x5+20+400", "-bg", "#20a040")
+        await viewer.until("a live picture", lambda: viewer.count((0x20, 0xA0, 0x40)) > 2_000)
+        server = next(one for one in agent.family() if one.name() == "x11vnc")
+        assert "-viewonly" in server.cmdline()
+    assert not (person.home / "forbidden").exists()
+    assert selection(seat) != "forbidden"
+
+
+def selection(seat: Seat) -> str:
+    """The clipboard of the screen, as a program of the user's sees it."""
+    done = subprocess.run(
+        [sys.executable, "-c", CLIPBOARD],
+        env={**os.environ, **seat.desktop.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+CLIPBOARD = """
+from Xlib import X, display
+screen = display.Display()
+window = screen.screen().root.create_window(0, 0, 1, 1, 0, X.CopyFromParent)
+name, text, place = (screen.get_atom(each) for each in ("CLIPBOARD", "STRING", "HERE"))
+if screen.get_selection_owner(name):
+    window.convert_selection(name, text, place, X.CurrentTime)
+    while (event := screen.next_event()).type != X.SelectionNotify:
+        pass
+    found = window.get_full_property(place, X.AnyPropertyType) if event.property else None
+    print((found.value if found else b"").decode("latin-1"), end="")
+"""
+
+
+async def test_the_clipboard_goes_both_ways(agent: Agent, seat: Seat, person: Person) -> None:
+    async with watching(agent, order(person.name)) as (viewer, _):
+        await seen(viewer)
+        # x11vnc takes none in the first seconds of a connection.
+        for _ in range(120):
+            await viewer.cut("from the operator")
+            if await asyncio.to_thread(selection, seat) == "from the operator":
+                break
+            await asyncio.sleep(0.5)
+        assert await asyncio.to_thread(selection, seat) == "from the operator"
+        # The terminal takes a selection with a double click on a word of its own.
+        await typed(viewer, person.home / "there", "x")
+        await viewer.type("clear; echo SELECTED-WORD\n")
+        for _ in range(60):
+            await asyncio.sleep(0.6)  # longer apart they are two double clicks
+            for x, y in ((60, 108), (60, 108)):
+                await viewer.click(x, y)
+            if any("SELECTED" in text for text in viewer.clipboard):
+                break
+        assert any("SELECTED" in text for text in viewer.clipboard), viewer.clipboard
+
+
+@pytest.mark.parametrize("answer", ["allow", "deny"])
+async def test_the_user_is_asked_and_the_answer_counts(agent: Agent, seat: Seat, person: Person, answer: str) -> None:
+    async with calling(agent, order(person.name, consent=Consent.ASK, ask_seconds=60)) as caller:
+        waiting = await caller.line()
+        assert (waiting["type"], waiting["seconds"]) == ("wait", 60)
+        x, y, width, height = await asyncio.to_thread(seat.wait_window, ASKS)
+        await asyncio.sleep(1.2)  # a click sooner than that counts for nothing
+        assert not [one for one in agent.family() if one.name() == "x11vnc"]
+        from_right = 220 if answer == "allow" else 80
+        await asyncio.to_thread(seat.click, x + width - from_right, y + height - 30)
+        told = await caller.line()
+        if answer == "deny":
+            assert told == {"type": "refused", "reason": "denied", "detail": "The user did not allow it."}
+        else:
+            assert told["type"] == "opened"
+            async with viewing(Streams(caller.reader, caller.writer)) as viewer:
+                await seen(viewer)
+    wait_for("nothing to be left", lambda: not agent.family())
+
+
+async def test_rejects_who_gets_no_answer(agent: Agent, seat: Seat, person: Person) -> None:
+    async with calling(agent, order(person.name, consent=Consent.ASK, ask_seconds=5)) as caller:
+        assert (await caller.line())["type"] == "wait"
+        told = await caller.line()
+        assert (told["type"], told["reason"]) == ("refused", "denied")
+        assert "did not answer in 5 s" in told["detail"]
+    wait_for("nothing to be left", lambda: not agent.family())
+    assert ASKS not in seat.windows()
+
+
+async def test_a_question_goes_with_who_asked(agent: Agent, seat: Seat, person: Person) -> None:
+    async with calling(agent, order(person.name, consent=Consent.ASK, ask_seconds=60)) as caller:
+        assert (await caller.line())["type"] == "wait"
+        await asyncio.to_thread(seat.wait_window, ASKS)
+    wait_for("nothing to be left", lambda: not agent.family())
+    assert ASKS not in seat.windows()
+
+
+async def test_the_sign_stays_above_and_its_button_ends_the_connection(
+    agent: Agent, seat: Seat, person: Person
+) -> None:
+    async with watching(agent, order(person.name)) as (viewer, _):
+        x, y, width, height = await asyncio.to_thread(seat.wait_window, SIGN)
+        assert (y, abs(x + width // 2 - 512) <= 1) == (0, True)
+        amber = (0xE8, 0xA3, 0x17)
+        await viewer.until("the sign", lambda: viewer.count(amber) > 500)
+        shown = viewer.count(amber)
+        seat.start("xterm", "-geometry", "160x50+0+0", "-bg", "#306030")
+        await viewer.until("another window", lambda: viewer.count((0x30, 0x60, 0x30)) > 50_000)
+        await viewer.until("the sign above it", lambda: viewer.count(amber) >= shown)
+        await asyncio.to_thread(seat.click, x + width - 30, y + height // 2)
+        async with asyncio.timeout(SECONDS):
+            await viewer.over.wait()
+    wait_for("nothing to be left", lambda: not agent.family())
+    assert "The user ended it." in agent.log
+
+
+async def test_rejects_to_watch_a_screen_whose_sign_is_gone(agent: Agent, seat: Seat, person: Person) -> None:
+    async with watching(agent, order(person.name)) as (viewer, _):
+        await seen(viewer)
+        keeper = next(one for one in agent.family() if one.children())
+        sign = next(one for one in keeper.children() if one.name() != "x11vnc")
+        assert sign.uids().real == person.uid
+        sign.kill()
+        async with asyncio.timeout(SECONDS):
+            await viewer.over.wait()
+    wait_for("nothing to be left", lambda: not agent.family())
+
+
+async def test_a_desktop_of_its_own_is_resized_and_waits_for_its_operator(
+    agent: Agent, person: Person, tmp_path: Path
+) -> None:
+    session = str(uuid.uuid4())
+    (person.home / ".Xdefaults").write_text("XTerm*background: #102040\nXTerm*foreground: #ffffff\n")
+    asked = {"kind": DesktopKind.OWN, "session_id": session, "width": 1000, "height": 700}
+    async with watching(agent, order(person.name, **asked)) as (viewer, told):
+        assert (told["user"], viewer.width, viewer.height) == (person.name, 1000, 700)
+        await seen(viewer)
+        await typed(viewer, person.home / "own", "mine", also="kept=still; ")
+        assert person.owns(person.home / "own")
+        assert viewer.can_resize
+        await viewer.resize(1200, 640)
+        await viewer.until("another size", lambda: (viewer.width, viewer.height) == (1200, 640))
+        await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
+        server = next(one for one in agent.family() if one.name() == "Xvnc")
+        assert server.uids().real == person.uid
+        assert not [
+            one for process in agent.family() for one in process.net_connections("tcp") if one.status == "LISTEN"
+        ]
+        assert await others_get_nothing(person)
+    assert agent.health()["own"] == 1
+    async with watching(agent, order(person.name, **asked)) as (viewer, _):
+        assert (viewer.width, viewer.height) == (1200, 640)
+        await seen(viewer)
+        await typed(viewer, person.home / "again", "still")
+    async with watching(agent, order(person.name, **asked, view_only=True)) as (viewer, _):
+        await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
+        await viewer.type(f"touch {person.home}/forbidden\n")
+        await viewer.resize(800, 600)
+        async with watching(agent, order(person.name, **asked)) as (second, _):
+            async with asyncio.timeout(SECONDS):
+                await viewer.over.wait()  # there is one connection to it at a time
+            await second.until("the terminal", lambda: second.count(TERMINAL) > 20_000)
+            assert (second.width, second.height) == (1200, 640)
+            await typed(second, person.home / "third", "3")
+    assert not (person.home / "forbidden").exists()
+    agent.stop()
+    wait_for("nothing to be left", lambda: not remains(person))
+
+
+async def others_get_nothing(person: Person) -> bool:
+    """Whether neither the socket of the server nor the display is open to another account."""
+    (cookie,) = [path for path in Path("/tmp").glob("borealis-desktop-*/Xauthority") if person.owns(path)]
+    folder = cookie.parent
+    tried = [
+        subprocess.run(
+            ["setpriv", "--reuid=65534", "--clear-groups", "ls", str(place)], capture_output=True, check=False
+        )
+        for place in (folder, folder / "server")
+    ]
+    return all(one.returncode != 0 for one in tried) and cookie.stat().st_mode & 0o77 == 0
+
+
+async def test_rejects_another_operator_at_a_desktop_of_ones_own(agent: Agent, person: Person) -> None:
+    import dataclasses
+
+    mine = order(person.name, kind=DesktopKind.OWN)
+    async with watching(agent, mine):
+        theirs = dataclasses.replace(mine, order_id=str(uuid.uuid4()), asked_by="mallory")
+        async with calling(agent, theirs) as caller:
+            told = await caller.line()
+            assert (told["type"], told["reason"]) == ("refused", "gone")
+
+
+async def test_a_desktop_that_nobody_comes_back_to_is_ended(tmp_path: Path, person: Person) -> None:
+    agent = Agent(tmp_path, "0.5")
+    agent.start()
+    try:
+        async with watching(agent, order(person.name, kind=DesktopKind.OWN)) as (viewer, _):
+            await viewer.until("a picture", lambda: viewer.updates > 0)
+        wait_for("nothing to be left", lambda: not agent.family() and agent.health()["own"] == 0)
+        assert "nobody came back" in agent.log
+    finally:
+        agent.stop()
+
+
+@pytest.mark.parametrize("kind", list(DesktopKind))
+async def test_survives_kill_nine_of_its_agent(
+    agent: Agent, seat: Seat, person: Person, kind: DesktopKind, tmp_path: Path
+) -> None:
+    before = remains(person)
+    async with watching(agent, order(person.name, kind=kind)) as (viewer, _):
+        await viewer.until("a picture", lambda: viewer.updates > 0)
+        family = agent.family()
+        assert len(family) >= 3
+        assert remains(person) != before or kind is DesktopKind.SCREEN
+        agent.kill()
+        async with asyncio.timeout(SECONDS):
+            await viewer.over.wait()
+        await asyncio.to_thread(wait_for, "nothing to run", lambda: all(has_ended(one) for one in family))
+        await asyncio.to_thread(wait_for, "nothing to be left", lambda: remains(person) <= before)
+
+
+def remains(person: Person) -> set[str]:
+    """Files, displays and shared memory of desktops; others on this machine may have some too."""
+    memory = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    places = (Path("/tmp/.X11-unix").glob("X*"), Path("/tmp").glob(".X*-lock"))
+    found = {f"memory {words[1]}" for words in memory if words[7] == str(person.uid)}
+    for path in (path for each in places for path in each):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_uid == person.uid:
+                found.add(str(path))
+    return found | {
+        str(path.parent) for path in Path("/tmp").glob("borealis-desktop-*/Xauthority") if person.owns(path)
+    }
+
+
+async def test_what_cannot_be_shown_is_told_in_a_sentence(agent: Agent, person: Person) -> None:
+    async def refused(wanted: DesktopOrder) -> tuple[str, str]:
+        async with calling(agent, wanted) as caller:
+            told = await caller.line()
+        assert told["type"] == "refused"
+        return told["reason"], told["detail"]
+
+    reason, sentence = await refused(order(person.name))
+    assert (reason, "nobody is signed in" in sentence) == ("no_screen", True)
+    assert (await refused(order("no-such-person")))[0] == "no_account"
+    assert (await refused(order("daemon", kind=DesktopKind.OWN)))[0] == "no_account"
+    wayland = subprocess.Popen(
+        person.command("sleep", "60"),
+        env={**person.environment, "WAYLAND_DISPLAY": "wayland-0", "XDG_SESSION_TYPE": "wayland"},
+    )
+    try:
+        for _ in range(50):
+            reason, sentence = await refused(order(person.name))
+            if reason != "no_screen":
+                break
+        assert (reason, "Wayland" in sentence and "X11" in sentence) == ("unsupported", True)
+    finally:
+        wayland.terminate()
+        wayland.wait()
+
+
+async def test_nobody_is_asked_where_nobody_is_signed_in(agent: Agent) -> None:
+    """A sign-in screen runs as an account of the system's."""
+    made = subprocess.run(["useradd", "--system", "-M", f"bog{os.getpid()}"], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("no account can be made here")
+    try:
+        import pwd
+
+        entry = pwd.getpwnam(f"bog{os.getpid()}")
+        greeter = Person(entry.pw_name, entry.pw_uid, entry.pw_gid, Path("/"))
+        with a_seat(greeter, terminal=False) as seat:
+            async with watching(agent, order(greeter.name, consent=Consent.ASK)) as (viewer, told):
+                assert (told["user"], told["signed_in"]) == (greeter.name, False)
+                await viewer.until("a picture", lambda: viewer.updates > 0)
+                assert SIGN in seat.windows()
+    finally:
+        subprocess.run(["userdel", f"bog{os.getpid()}"], check=False, capture_output=True)

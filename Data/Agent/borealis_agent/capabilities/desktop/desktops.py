@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from borealis_agent.capabilities.desktop import commands, finding, programs, telling
 from borealis_agent.capabilities.desktop.accounts import Account, account_of
@@ -31,6 +31,7 @@ SILENT: Final = "The user was asked and did not answer in {seconds} s, which cou
 WINDOWS: Final = "Windows shows its desktop by Remote Desktop (RDP), not by this. Prepare that on the device's page."
 OTHERS: Final = "Desktops can be shown on Linux only."
 
+Said = TypeVar("Said")
 Find = Callable[[int | None, frozenset[str]], Screen]
 
 
@@ -93,10 +94,6 @@ class Desktops:
                 await self._visit_screen(order, visitor)
         except NoDesktop as error:
             raise Refusing(error.reason, str(error)) from error
-        finally:
-            # The keeper has the connection too: closing ours alone would not end it.
-            with contextlib.suppress(OSError):
-                visitor.socket.shutdown(socket.SHUT_RDWR)
 
     async def end_all(self, reason: str) -> None:
         """End every desktop, with all that runs in it."""
@@ -154,7 +151,7 @@ class Desktops:
                 self._say(f"{order.asked_by} {_does(order)} the screen of {account.name}")
                 size = (int(ready["width"]), int(ready["height"]))
                 await self._open(order, visitor, kept, account, size, signed_in=signed_in)
-                ended = await kept.next()
+                ended = await _carried(visitor, kept.next())
                 why = "" if ended is None else str(ended.get("why", ""))
                 self._say(f"{order.asked_by} does not see the screen of {account.name} any more. {why}".rstrip())
             finally:
@@ -207,7 +204,7 @@ class Desktops:
         desktop.visit += 1
         try:
             await self._open(order, visitor, desktop.kept, account, desktop.size, signed_in=True, visit=desktop.visit)
-            await left.wait()
+            await _carried(visitor, left.wait())
         finally:
             if desktop.attached is visitor:
                 desktop.attached = None
@@ -331,6 +328,16 @@ class Desktops:
             height=size[1],
         )
         kept.carry(visitor.socket, view_only=order.view_only, visit=visit)
+
+
+async def _carried(visitor: Visitor, over: Coroutine[Any, Any, Said]) -> Said:
+    """Wait until a connection that a keeper carries is over; in any case it is then."""
+    try:
+        return await over
+    finally:
+        # The keeper has the connection too: closing ours alone would not end it.
+        with contextlib.suppress(OSError):
+            visitor.socket.shutdown(socket.SHUT_RDWR)
 
 
 async def _notice(visitor: Visitor, told: asyncio.Queue[dict[str, Any] | Exception | None]) -> None:
