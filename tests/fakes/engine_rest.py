@@ -364,6 +364,7 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             controller=controller,
             tunnels=tunnels,
             shells=entries.shells,
+            desktops=entries.desktops,
             recordings=entries.recordings,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

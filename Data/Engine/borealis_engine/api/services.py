@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from borealis_engine.core.ids import Randomness
     from borealis_engine.core.settings import EngineSettings
     from borealis_engine.credentials import CredentialService
+    from borealis_engine.desktops import DesktopService
     from borealis_engine.devices.service import DeviceService
     from borealis_engine.dispatch.service import Dispatcher
     from borealis_engine.enrolment.service import EnrolmentService
@@ -63,6 +64,7 @@ class Services:
         controller: "Controller",
         tunnels: "TunnelService",
         shells: "ShellService",
+        desktops: "DesktopService",
         recordings: "Recordings",
     ) -> None:
         self.settings = settings
@@ -90,4 +92,5 @@ class Services:
         self.controller = controller
         self.tunnels = tunnels
         self.shells = shells
+        self.desktops = desktops
         self.recordings = recordings

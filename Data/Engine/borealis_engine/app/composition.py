@@ -262,6 +262,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         controller=controller,
         tunnels=tunnels,
         shells=entries.shells,
+        desktops=entries.desktops,
         recordings=entries.recordings,
     )
     rest = create_api(services, metrics=metrics)

@@ -10,6 +10,9 @@ from borealis_engine.app.ways import LocalWay, TunnelWay
 from borealis_engine.audit import AuditLog
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.settings import EngineSettings
+from borealis_engine.desktops import STAY_KIND as DESKTOP
+from borealis_engine.desktops import STREAM_PATH as DESKTOP_STREAM
+from borealis_engine.desktops import DesktopService, Policies
 from borealis_engine.devices import DeviceService
 from borealis_engine.lines import Stays, Streams, Way
 from borealis_engine.operators.service import OperatorService
@@ -25,6 +28,7 @@ class Entries:
 
     recordings: Recordings
     shells: ShellService
+    desktops: DesktopService
     streams: Mapping[str, Streams]
     stays: Mapping[str, Stays] = field(default_factory=dict)
     """Who is connected, by what it is called among the loops."""
@@ -84,7 +88,18 @@ async def make_entries(
     }
     shells = ShellService(**account, signing=signing, way=way, port=settings.tunnel.shell_port, recorders=recordings)
     operators.on_rights_changed(shells.rights_changed)
-    stays: dict[str, Stays] = {}
+    stays = {"desktops": Stays(DESKTOP, **account)}
+    desktops = DesktopService(
+        stays=stays["desktops"],
+        policies=Policies(db=db, clock=clock, devices=devices),
+        signing=signing,
+        clock=clock,
+        randomness=randomness,
+        way=way,
+        port=settings.tunnel.desktop_port,
+    )
     for one in stays.values():
         operators.on_rights_changed(one.rights_changed)
-    return Entries(recordings=recordings, shells=shells, streams={}, stays=stays)
+    return Entries(
+        recordings=recordings, shells=shells, desktops=desktops, streams={DESKTOP_STREAM: desktops}, stays=stays
+    )
