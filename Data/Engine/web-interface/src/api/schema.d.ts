@@ -998,6 +998,122 @@ export interface paths {
         patch: operations["change_credential"];
         trace?: never;
     };
+    "/api/desktop/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetDesktopPolicy
+         * @description Whether users are asked before somebody sees their desktop, and whether anybody may use it; by site.
+         *
+         *     Access: an operator with the permission `sites.read`.
+         */
+        get: operations["get_desktop_policy"];
+        /**
+         * SetDesktopPolicy
+         * @description Set the policy of a site, or of all sites without one. Who uses what may only be looked at now is shut out.
+         *
+         *     Access: an operator with the permission `sites.edit`.
+         */
+        put: operations["set_desktop_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/desktop/policy/{site_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * ForgetDesktopPolicy
+         * @description Take a site's own policy away: from now on that of all others holds there.
+         *
+         *     Access: an operator with the permission `sites.edit`.
+         */
+        delete: operations["forget_desktop_policy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/desktop/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * OpenDesktop
+         * @description Ask for a connection to a desktop. The device hears of it, and asks its user, when the WebSocket is opened.
+         *
+         *     Access: an operator with the permission `desktop`.
+         */
+        post: operations["open_desktop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/desktop/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListDesktops
+         * @description Who has a desktop open, on the devices that one may see.
+         *
+         *     Access: an operator with the permission `desktop`.
+         */
+        get: operations["list_desktops"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/desktop/sessions/{connection_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * EndDesktop
+         * @description End a connection to a desktop, whoever has it open. They are told who did.
+         *
+         *     Access: an operator with the permission `desktop`.
+         */
+        delete: operations["end_desktop"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/device_filters": {
         parameters: {
             query?: never;
@@ -3096,6 +3212,13 @@ export interface components {
             type: "psrp" | "ssh" | "winrm";
         };
         /**
+         * Consent
+         * @description Whether the signed-in user is asked first. ``ASK``: asked, and no answer is a no; where nobody is signed in,
+         *     there is nobody to ask, and it goes on. ``NEVER``: it goes on; the user sees that somebody watches all the same.
+         * @enum {unknown}
+         */
+        Consent: "ask" | "never";
+        /**
          * CredentialDone
          * @description It was done.
          */
@@ -3165,12 +3288,45 @@ export interface components {
             description: string;
         };
         /**
+         * DesktopKind
+         * @description Which desktop. ``SCREEN``: what the signed-in user sees; ``OWN``: one of its own, begun for an account.
+         * @enum {unknown}
+         */
+        DesktopKind: "own" | "screen";
+        /**
+         * DesktopList
+         * @description Desktops that somebody has open, oldest first.
+         */
+        DesktopList: {
+            sessions: components["schemas"]["OpenDesktop"][];
+        };
+        /**
          * DesktopOrdered
          * @description The order is on its way; how it goes is in the run.
          */
         DesktopOrdered: {
             job_id: string;
             run: components["schemas"]["LaunchedRun"];
+        };
+        /**
+         * DesktopPolicy
+         * @description What holds for the desktops of a site's devices, or where ``site_id`` is null, of all that have no policy.
+         *
+         *     ``ask_seconds``: how long a signed-in user has for an answer, where they are asked. ``view_only``: nobody types or
+         *     points there, whatever was asked for. ``updated_at``: Unix seconds, null where nobody ever set it.
+         */
+        DesktopPolicy: {
+            /** @default 30 */
+            ask_seconds: number;
+            /** @default never */
+            consent: components["schemas"]["Consent"];
+            site_id: number | null;
+            /** @default null */
+            updated_at: number | null;
+            /** @default  */
+            updated_by: string;
+            /** @default false */
+            view_only: boolean;
         };
         /**
          * DesktopPreparation
@@ -3232,6 +3388,21 @@ export interface components {
             system: string;
             /** @default  */
             version: string;
+        };
+        /**
+         * DesktopSession
+         * @description The right to one WebSocket, good once and until ``expires_at`` (Unix seconds): ``ws_url``, or ``path`` with
+         *     ``?token=``. ``view_only``: keys and pointer go nowhere. ``consent``: ``ask`` where the signed-in user is asked.
+         *     ``session_id``: connections to the same desktop share it.
+         */
+        DesktopSession: {
+            consent: components["schemas"]["Consent"];
+            expires_at: number;
+            path: string;
+            session_id: string;
+            token: string;
+            view_only: boolean;
+            ws_url: string;
         };
         /**
          * DesktopView
@@ -4174,12 +4345,49 @@ export interface components {
             use_count: number;
         };
         /**
+         * NewDesktop
+         * @description A desktop to see. ``agent_id``: upstream's, ``<HOST>_<GUID>_SYSTEM``, or the GUID alone.
+         *
+         *     ``kind``: ``screen``, what a signed-in user sees, or ``own``, a desktop of its own that is begun for an account.
+         *     ``user``: the account; empty for whoever is at the screen. ``width`` and ``height``: of a desktop of its own.
+         */
+        NewDesktop: {
+            /** @default  */
+            agent_id: string;
+            /** @default 800 */
+            height: number;
+            /** @default screen */
+            kind: components["schemas"]["DesktopKind"];
+            /** @default  */
+            user: string;
+            /** @default false */
+            view_only: boolean;
+            /** @default 1280 */
+            width: number;
+        };
+        /**
          * NewPasskeyRequest
          * @description What the browser made, and what to call it.
          */
         NewPasskeyRequest: {
             credential: Record<string, never>;
             name: string;
+        };
+        /**
+         * NewPolicy
+         * @description What holds from now on for the devices of a site; ``site_id`` null: of all sites without a policy of their own.
+         *
+         *     ``consent``: ``never``, or ``ask``: a signed-in user is asked first, and no answer within ``ask_seconds`` is a no.
+         *     ``view_only``: nobody types or points.
+         */
+        NewPolicy: {
+            /** @default 30 */
+            ask_seconds: number;
+            consent: components["schemas"]["Consent"];
+            /** @default null */
+            site_id: number | null;
+            /** @default false */
+            view_only: boolean;
         };
         /**
          * NewSite
@@ -4197,6 +4405,21 @@ export interface components {
         OkAnswer: {
             /** @default ok */
             status: string;
+        };
+        /**
+         * OpenDesktop
+         * @description A desktop that somebody has open. ``id`` names the connection; ``since``: Unix seconds; ``user``: the account, as
+         *     far as it is known; ``kind``: screen or own.
+         */
+        OpenDesktop: {
+            guid: string;
+            hostname: string;
+            id: string;
+            kind: string;
+            since: number;
+            user: string;
+            username: string;
+            view_only: boolean;
         };
         /**
          * OpenShell
@@ -4434,6 +4657,14 @@ export interface components {
             skip_tags: string[];
             /** @default [] */
             tags: string[];
+        };
+        /**
+         * PolicyList
+         * @description ``default`` holds for every device whose site has no policy of its own.
+         */
+        PolicyList: {
+            default: components["schemas"]["DesktopPolicy"];
+            sites: components["schemas"]["DesktopPolicy"][];
         };
         /**
          * PresenceView
@@ -5411,15 +5642,20 @@ export type SchemaCodeView = components['schemas']['CodeView'];
 export type SchemaConflictView = components['schemas']['ConflictView'];
 export type SchemaConnectionGiven = components['schemas']['ConnectionGiven'];
 export type SchemaConnectionView = components['schemas']['ConnectionView'];
+export type SchemaConsent = components['schemas']['Consent'];
 export type SchemaCredentialDone = components['schemas']['CredentialDone'];
 export type SchemaCredentialGiven = components['schemas']['CredentialGiven'];
 export type SchemaCredentialList = components['schemas']['CredentialList'];
 export type SchemaCredentialPatch = components['schemas']['CredentialPatch'];
 export type SchemaCredentialView = components['schemas']['CredentialView'];
 export type SchemaDescriptionText = components['schemas']['DescriptionText'];
+export type SchemaDesktopKind = components['schemas']['DesktopKind'];
+export type SchemaDesktopList = components['schemas']['DesktopList'];
 export type SchemaDesktopOrdered = components['schemas']['DesktopOrdered'];
+export type SchemaDesktopPolicy = components['schemas']['DesktopPolicy'];
 export type SchemaDesktopPreparation = components['schemas']['DesktopPreparation'];
 export type SchemaDesktopReport = components['schemas']['DesktopReport'];
+export type SchemaDesktopSession = components['schemas']['DesktopSession'];
 export type SchemaDesktopView = components['schemas']['DesktopView'];
 export type SchemaDetails = components['schemas']['Details'];
 export type SchemaDetailsTaken = components['schemas']['DetailsTaken'];
@@ -5486,9 +5722,12 @@ export type SchemaMfaWanted = components['schemas']['MfaWanted'];
 export type SchemaMonitor = components['schemas']['Monitor'];
 export type SchemaNewAssembly = components['schemas']['NewAssembly'];
 export type SchemaNewCode = components['schemas']['NewCode'];
+export type SchemaNewDesktop = components['schemas']['NewDesktop'];
 export type SchemaNewPasskeyRequest = components['schemas']['NewPasskeyRequest'];
+export type SchemaNewPolicy = components['schemas']['NewPolicy'];
 export type SchemaNewSite = components['schemas']['NewSite'];
 export type SchemaOkAnswer = components['schemas']['OkAnswer'];
+export type SchemaOpenDesktop = components['schemas']['OpenDesktop'];
 export type SchemaOpenShell = components['schemas']['OpenShell'];
 export type SchemaOperationMode = components['schemas']['OperationMode'];
 export type SchemaOperatorRole = components['schemas']['OperatorRole'];
@@ -5511,6 +5750,7 @@ export type SchemaPasswordRequest = components['schemas']['PasswordRequest'];
 export type SchemaPastTunnel = components['schemas']['PastTunnel'];
 export type SchemaPermission = components['schemas']['Permission'];
 export type SchemaPlaybookRequest = components['schemas']['PlaybookRequest'];
+export type SchemaPolicyList = components['schemas']['PolicyList'];
 export type SchemaPresenceView = components['schemas']['PresenceView'];
 export type SchemaQuickJobRun = components['schemas']['QuickJobRun'];
 export type SchemaRecapContent = components['schemas']['RecapContent'];
@@ -10093,6 +10333,504 @@ export interface operations {
             };
             /** @description The body is not application/json. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_desktop_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyList"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_desktop_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPolicy"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopPolicy"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    forget_desktop_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                site_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    open_desktop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDesktop"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopSession"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too often; `retry_after` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_desktops: {
+        parameters: {
+            query?: {
+                /** @description GUID of a device. */
+                device?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesktopList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_desktop: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -107,6 +107,11 @@ const deviceTabs = [
   }),
   createRoute({
     getParentRoute: () => device,
+    path: "desktop",
+    component: lazyPage(() => import("@/features/desktop/DesktopTab"), "DesktopTab"),
+  }),
+  createRoute({
+    getParentRoute: () => device,
     path: "shell",
     component: lazyPage(() => import("@/features/shell/ShellTab"), "ShellTab"),
   }),

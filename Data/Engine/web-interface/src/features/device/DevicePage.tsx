@@ -38,6 +38,7 @@ export function DevicePage() {
   const mayRevoke = useMay("devices.revoke");
   const mayRuns = useMay("runs.read");
   const maySeeScreen = useMay("screen.view");
+  const mayDesktop = useMay("desktop");
   const mayShell = useMay("shell");
   const mayStart = useMay("runs.start");
   const openRun = useOpenRun();
@@ -72,7 +73,7 @@ export function DevicePage() {
 
   const state = deviceState(device);
   const current = path.split("/")[3] || "summary";
-  const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, shell: mayShell, macro: mayStart && mayRuns, logs: mayStart && mayRuns };
+  const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, desktop: mayDesktop, shell: mayShell, macro: mayStart && mayRuns, logs: mayStart && mayRuns };
   // What only an agent tells or does is not offered where there is none.
   const tabs = TABS.filter((tab) => (may[tab.value] ?? true) && (device.has_agent || ["summary", "activity"].includes(tab.value)));
 

@@ -6,6 +6,7 @@ export const TABS: readonly { value: string; label: string }[] = [
   { value: "software", label: "Software" },
   { value: "users", label: "Users" },
   { value: "screen", label: "Screen" },
+  { value: "desktop", label: "Desktop" },
   { value: "shell", label: "Shell" },
   { value: "macro", label: "Macro" },
   { value: "activity", label: "Activity" },

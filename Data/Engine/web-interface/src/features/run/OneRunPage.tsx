@@ -77,7 +77,7 @@ function UseView({ use, error }: { use: Run; error: unknown }) {
           ["Began", <TimeAgo key="began" at={use.created_at} />],
           ["Ended", use.finished_at ? <TimeAgo key="ended" at={use.finished_at} /> : "not yet"],
           ["Took", <Lasted key="took" run={use} />],
-          ["Account", use.kind === "shell" ? use.ran_as_user || null : null],
+          ["Account", ["shell", "desktop", "rdp"].includes(use.kind) ? use.ran_as_user || null : null],
           ["Exit code", use.exit_code === null ? null : String(use.exit_code)],
           ["Why it ended", use.reason.replaceAll("_", " ") || null],
           ["Recording", use.kind === "shell" ? <RecordingOf key="recording" shell={use} /> : null],

@@ -4,6 +4,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, take } from "@/api/client";
 import { useMay } from "@/app/session";
+import { PolicySection } from "@/features/desktop/PolicySection";
 import { DEVICES } from "@/features/devices/queries";
 import { TextLink } from "@/ui/links";
 import { Confirm, ConfirmTyped } from "@/ui/Confirm";
@@ -70,6 +71,7 @@ export function SitesPage() {
           }))}
         />
       ) : null}
+      {asked.data ? <PolicySection sites={sites} /> : null}
       {dialog?.what === "new" ? <EditSite onClose={() => setDialog(null)} /> : null}
       {dialog?.what === "edit" ? <EditSite site={dialog.site} onClose={() => setDialog(null)} /> : null}
       {dialog?.what === "delete" ? <DeleteSite site={dialog.site} onClose={() => setDialog(null)} /> : null}
