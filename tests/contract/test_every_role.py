@@ -29,6 +29,7 @@ ROLES = role_files(rolecheck.ROLES)
 EACH = pytest.mark.parametrize("path", ROLES, ids=lambda path: path.stem)
 CATALOGUE = {
     "role_DeviceAudit": ("device_audit", {"system"}),
+    "role_FileTransfer": ("FileTransfer", {"system"}),
     "role_Macro": ("macro", {"interactive"}),
     "role_PlaybookExec_SYSTEM": ("playbook_exec_system", {"system"}),
     "role_RDP": ("RDP", {"system"}),
