@@ -366,5 +366,6 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             shells=entries.shells,
             desktops=entries.desktops,
             recordings=entries.recordings,
+            transfers=entries.transfers,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

@@ -13,6 +13,7 @@ from borealis_engine.operators.permissions import Permission
 OPT_KEY: Final = "access"
 BODY_OPT_KEY: Final = "max_body_bytes"
 ANSWER_OPT_KEY: Final = "answers_with"
+BYTES_OPT_KEY: Final = "takes_bytes"
 DeviceLimit = Literal["device", "results"]
 
 
@@ -65,3 +66,8 @@ def body_limit(max_bytes: int) -> dict[str, Any]:
 def answers_with(*media_types: str) -> dict[str, Any]:
     """What a route answers with where that is bytes and no JSON; for the API document."""
     return {ANSWER_OPT_KEY: media_types}
+
+
+def takes_bytes() -> dict[str, Any]:
+    """A route whose body is plain bytes, that its handler reads itself as they come; for the API document."""
+    return {BYTES_OPT_KEY: True}

@@ -15,7 +15,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
-from borealis_engine.api.access import ANSWER_OPT_KEY, OPT_KEY, Access, public
+from borealis_engine.api.access import ANSWER_OPT_KEY, BYTES_OPT_KEY, OPT_KEY, Access, public
 from borealis_engine.api.errors import ErrorBody, describe
 from borealis_engine.api.request_checks import CSRF_HEADER, SAFE_METHODS
 from borealis_engine.core.settings import DEFAULT_PORT, SESSION_COOKIE
@@ -135,6 +135,8 @@ def _use_shapes(operation: dict[str, Any], handler: HTTPRouteHandler, shapes: _S
             if int(status) < 400:
                 response["content"] = {"application/json": {"schema": schema}}
     of_bytes = {"schema": {"type": "string", "format": "binary"}}
+    if handler.opt.get(BYTES_OPT_KEY) is True:
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": of_bytes}}
     bytes_of = dict.fromkeys(handler.opt.get(ANSWER_OPT_KEY, ()), of_bytes)
     if bytes_of:
         for status, response in operation["responses"].items():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from borealis_engine.shells import Recordings, ShellService
     from borealis_engine.signing.service import SigningService
     from borealis_engine.storage import Database
+    from borealis_engine.transfers import TransferService
     from borealis_engine.tunnel import TunnelService
     from borealis_engine.updates import UpdateService
 
@@ -66,6 +67,7 @@ class Services:
         shells: "ShellService",
         desktops: "DesktopService",
         recordings: "Recordings",
+        transfers: "TransferService",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -94,3 +96,4 @@ class Services:
         self.shells = shells
         self.desktops = desktops
         self.recordings = recordings
+        self.transfers = transfers

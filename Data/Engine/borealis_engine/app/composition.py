@@ -264,6 +264,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         shells=entries.shells,
         desktops=entries.desktops,
         recordings=entries.recordings,
+        transfers=entries.transfers,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, entries, gateway.asgi(rest), clock.now())

@@ -19,6 +19,8 @@ from borealis_engine.operators.service import OperatorService
 from borealis_engine.shells import Recordings, ShellService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database
+from borealis_engine.transfers import STAYS as FILES_STAYS
+from borealis_engine.transfers import TransferService
 from borealis_engine.tunnel import TunnelService
 
 
@@ -29,6 +31,7 @@ class Entries:
     recordings: Recordings
     shells: ShellService
     desktops: DesktopService
+    transfers: TransferService
     streams: Mapping[str, Streams]
     stays: Mapping[str, Stays] = field(default_factory=dict)
     """Who is connected, by what it is called among the loops."""
@@ -88,18 +91,25 @@ async def make_entries(
     }
     shells = ShellService(**account, signing=signing, way=way, port=settings.tunnel.shell_port, recorders=recordings)
     operators.on_rights_changed(shells.rights_changed)
-    stays = {"desktops": Stays(DESKTOP, **account)}
+    stays = {
+        "desktops": Stays(DESKTOP, **account),
+        "files": Stays(FILES_STAYS, **account),
+    }
+    lines: dict[str, Any] = {"signing": signing, "clock": clock, "randomness": randomness, "way": way}
     desktops = DesktopService(
         stays=stays["desktops"],
         policies=Policies(db=db, clock=clock, devices=devices),
-        signing=signing,
-        clock=clock,
-        randomness=randomness,
-        way=way,
         port=settings.tunnel.desktop_port,
+        **lines,
     )
+    transfers = TransferService(stays=stays["files"], audit=audit, port=settings.tunnel.files_port, **lines)
     for one in stays.values():
         operators.on_rights_changed(one.rights_changed)
     return Entries(
-        recordings=recordings, shells=shells, desktops=desktops, streams={DESKTOP_STREAM: desktops}, stays=stays
+        recordings=recordings,
+        shells=shells,
+        desktops=desktops,
+        transfers=transfers,
+        streams={DESKTOP_STREAM: desktops},
+        stays=stays,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from borealis_base.clock import Clock
@@ -24,11 +24,15 @@ READ_BYTES: Final = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class EntryName:
-    """What an entry is called: ``word`` begins the error codes, ``thing`` is for sentences, ``role`` opens it."""
+    """What an entry is called: ``word`` begins the error codes, ``thing`` is for sentences, ``role`` opens it.
+
+    ``errors``: reasons of the device with an error code of their own, ``<word>_<reason>``, and of which kind it is.
+    """
 
     word: str
     thing: str
     role: str
+    errors: Mapping[str, type[EngineError]] = field(default_factory=dict)
 
 
 class Line:
@@ -159,6 +163,8 @@ class Line:
 def refused(said: Mapping[str, Any], name: EntryName) -> EngineError:
     """What a device's no means for the operator."""
     reason, detail = str(said.get("reason", ""))[:64], str(said.get("detail", ""))[:500]
+    if reason in name.errors:
+        return name.errors[reason](f"{name.word}_{reason}", detail or "The device said no.")
     if reason == "gone":
         return Conflict(f"{name.word}_gone", detail or f"This {name.thing} has ended.")
     if not detail and reason in set(RefusalCode):

@@ -189,9 +189,9 @@ async def test_a_large_folder_comes_in_pieces(device: Device, home: Path) -> Non
 
 
 async def test_survives_a_disk_that_is_full(device: Device) -> None:
-    refused = await device.answer(order(FileAction.WRITE, "/dev/shm/borealis-files-test", size=2**42))  # noqa: S108
+    refused = await device.answer(order(FileAction.WRITE, "/dev/shm/borealis-files-test", size=2**42))
     assert refused["reason"] == "no_space"
-    assert not list(Path("/dev/shm").glob(f".borealis-{TRANSFER}*"))  # noqa: S108
+    assert not list(Path("/dev/shm").glob(f".borealis-{TRANSFER}*"))
 
 
 @needs_root
