@@ -1,6 +1,5 @@
 """The answer that a file of a device is: its bytes as they come, no faster than they are taken."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,7 +12,7 @@ from litestar.types import Receive, Scope, Send
 from borealis_base.tasks import Supervisor
 from borealis_engine.core.errors import EngineError
 from borealis_engine.core.log import get_logger
-from borealis_engine.transfers import Asker, ReadAsked, Reading, TransferService
+from borealis_engine.transfers import Asker, ReadAsked, Reading, TransferService, while_it_lasts
 
 FILE_TYPE: Final = "application/octet-stream"
 MAX_OFFSET_DIGITS: Final = 15
@@ -64,17 +63,17 @@ class _Streamed(ASGIResponse):
         asker, device, asked = self._asked
         began = False
         try:
-            async with asyncio.timeout(None) as limit, self._transfers.reading(asker, device, asked) as (reading, stay):
+            async with self._transfers.reading(asker, device, asked) as (reading, stay):
                 if asked.offset and reading.offset == reading.size:
                     raise NothingLeft("files_nothing_left", "The file has no byte behind this.")
-                stay.on_over(lambda: limit.reschedule(0))
-                began = True
-                await _send_all(reading, receive, send, lambda: limit.reschedule(0))
-        except (EngineError, TimeoutError) as error:
+                async with while_it_lasts(stay) as give_up:
+                    began = True
+                    await _send_all(reading, receive, send, give_up)
+        except EngineError as error:
             if not began:
                 raise
             # What was promised does not come: the connection ends before its time, which every caller notices.
-            log.info("a download ended early", error_code=getattr(error, "code", "over"))
+            log.info("a download ended early", error_code=error.code)
 
 
 async def _send_all(reading: Reading, receive: Receive, send: Send, give_up: Callable[[], None]) -> None:

@@ -15,7 +15,6 @@ from borealis_engine.api.errors import Interrupted, errors
 from borealis_engine.api.file_answer import FILE_TYPE, FileAnswer, range_of
 from borealis_engine.api.operator_shapes import OkAnswer
 from borealis_engine.api.services import Services
-from borealis_engine.core.errors import Conflict
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.transfers import (
     Asker,
@@ -27,6 +26,7 @@ from borealis_engine.transfers import (
     WhereAsked,
     WriteAsked,
     Writing,
+    while_it_lasts,
 )
 from borealis_wire.files import KEEP_MODE, MAX_FILE_BYTES, MAX_MODE, MAX_PATH
 
@@ -138,17 +138,12 @@ async def write_file(
 ) -> Uploaded:
     """Bring a file to a device, from ``offset`` on. It is in its place only when all of it is there and holds."""
     asked = WriteAsked(path, user, transfer, offset, size, sha256, mode, overwrite)
-    try:
-        async with asyncio.timeout(None) as limit:
-            bringing = services.transfers.writing(_asker(request, principal, peer), guid, asked)
-            async with bringing as (writing, stay):
-                stay.on_over(lambda: limit.reschedule(0))
-                await _carry(request.receive, writing)
-                if writing.whole:
-                    await writing.finish()
-                return Uploaded(writing.path, writing.done, writing.whole)
-    except TimeoutError as error:
-        raise Conflict("files_over", stay.reason or "The transfer was ended.") from error
+    bringing = services.transfers.writing(_asker(request, principal, peer), guid, asked)
+    async with bringing as (writing, stay), while_it_lasts(stay):
+        await _carry(request.receive, writing)
+        if writing.whole:
+            await writing.finish()
+        return Uploaded(writing.path, writing.done, writing.whole)
 
 
 async def _carry(receive: Receive, writing: Writing) -> None:
