@@ -25,6 +25,7 @@ from borealis_wire import strict_json
 from borealis_wire.desktop import parse_desktop
 from borealis_wire.events import DEVICE_RESULT_STATUSES, RunContext
 from borealis_wire.files import parse_files
+from borealis_wire.forward import parse_forward
 from borealis_wire.macro import parse_macro
 from borealis_wire.messages import Details, JobOutput, JobResult, QuickJobRun
 from borealis_wire.orders import parse_job
@@ -93,6 +94,11 @@ def check_tunnel_order(text: str) -> None:
 def check_files_order(text: str) -> None:
     payload = strict_json.canonical(json.loads(text))
     assert parse_files(payload).to_payload() == payload
+
+
+def check_forward_order(text: str) -> None:
+    payload = strict_json.canonical(json.loads(text))
+    assert parse_forward(payload).to_payload() == payload
 
 
 def check_shell_order(text: str) -> None:
@@ -172,6 +178,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "screen_order": check_screen_order,
     "tunnel_order": check_tunnel_order,
     "files_order": check_files_order,
+    "forward_order": check_forward_order,
     "shell_order": check_shell_order,
     "desktop_entry_order": check_desktop_entry_order,
     "health": check_health,

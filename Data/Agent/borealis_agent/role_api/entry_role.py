@@ -25,12 +25,16 @@ class EntryRole(BaseRole, Generic[Order]):
     PORT_SETTING: ClassVar[str]
     """The environment variable that names another port."""
     SEND_BUFFER: ClassVar[int | None] = 64 * 1024
+    MOST_STRANGERS: ClassVar[int] = 8
+    """Connections at a time that have not shown an order yet."""
 
     def __init__(self, ctx: RoleContext, kind: EntryKind[Order]) -> None:
         super().__init__(ctx)
         self._kind = kind
         self._entry: Entry[Order] | None = None
         self._listening: asyncio.Task[Any] | None = None
+        self.peer = ""
+        """Who may come in: the Engine's address in the tunnel."""
 
     async def serve(self, order: Order, visitor: Visitor) -> None:
         """Do what a verified order is for; as ``Entry.serve``."""
@@ -93,8 +97,10 @@ class EntryRole(BaseRole, Generic[Order]):
                 clock=clock,
                 say=self.ctx.log,
                 send_buffer=self.SEND_BUFFER,
+                most_strangers=self.MOST_STRANGERS,
             )
             self.opening(clock)
+        self.peer = engine
         port = _port(os.environ.get(self.PORT_SETTING, ""), self.PORT)
         if self._listening is not None and not self._listening.done() and self._entry.listening == f"{address}:{port}":
             return  # the tunnel goes on, under another order

@@ -13,7 +13,6 @@ from borealis_wire.refusal import Refused
 
 FIRST_LINE_SECONDS: Final = 10.0
 MAX_STRANGERS: Final = 8
-"""Connections that have not shown an order yet; further ones are closed at once."""
 BIND_SECONDS: Final = 0.2
 SOON_SECONDS: Final = 15.0
 """So long the tunnel is expected at every moment, then now and then."""
@@ -31,6 +30,7 @@ class Entry(Generic[Order]):
             ``BadLine`` or ``OSError`` as it pleases. It is cancelled when the visitor is dropped.
         start_task: runs a named piece of work in the background.
         send_buffer: bytes that the system may hold of one connection; None for as many as it likes.
+        most_strangers: connections that have not shown an order yet; further ones are closed at once.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Entry(Generic[Order]):
         clock: Clock,
         say: Callable[[str], None],
         send_buffer: int | None = SEND_BUFFER,
+        most_strangers: int = MAX_STRANGERS,
     ) -> None:
         self._what = what
         self._take = take_order
@@ -51,6 +52,7 @@ class Entry(Generic[Order]):
         self._clock = clock
         self._say = say
         self._send_buffer = send_buffer
+        self._most_strangers = most_strangers
         self._visitors: set[Visitor] = set()
         self.listening = ""
         """Address and port; empty while it does not listen."""
@@ -89,7 +91,7 @@ class Entry(Generic[Order]):
 
     def _accept(self, connection: socket.socket, came_from: str, peer: str) -> None:
         strangers = sum(not one.let_in for one in self._visitors)
-        if came_from != peer or strangers >= MAX_STRANGERS:
+        if came_from != peer or strangers >= self._most_strangers:
             # Who is not the Engine in the tunnel has nothing to say here, and is told nothing.
             connection.close()
             if came_from != peer:
@@ -147,7 +149,7 @@ class Entry(Generic[Order]):
             try:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind((address, port))
-                listener.listen(MAX_STRANGERS)
+                listener.listen(self._most_strangers)
                 listener.setblocking(False)
                 return listener
             except OSError as error:

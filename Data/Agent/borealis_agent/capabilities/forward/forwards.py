@@ -1,0 +1,126 @@
+"""Carries forwarded connections: each between a visitor and a target, each direction until it ends by itself."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from borealis_agent.capabilities.entry import Refusing, Visitor
+from borealis_agent.capabilities.forward.dialling import connect
+from borealis_agent.capabilities.forward.targets import Address, Targets
+from borealis_base.tasks import Supervisor
+from borealis_wire.forward import ForwardOrder, ForwardReason
+
+MOST: Final = 200
+"""Connections at a time: each takes two of the agent's files."""
+PIECE: Final = 64 * 1024
+_REMEMBERED: Final = 64
+_AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Forwards:
+    """Every forwarded connection of this device.
+
+    Args:
+        targets: what may be connected to.
+        closed: gives the addresses that are never a target, as they are now.
+        say: writes a line of the log.
+        most: connections at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        targets: Targets,
+        closed: Callable[[], frozenset[Address]],
+        say: Callable[[str], None],
+        most: int = MOST,
+    ) -> None:
+        self._targets = targets
+        self._closed = closed
+        self._say = say
+        self._most = most
+        self._carried = 0
+        self._opened = 0
+        # One line in the log for a forward, not one for each connection of a browser.
+        self._known: deque[tuple[str, str, int]] = deque(maxlen=_REMEMBERED)
+
+    def report(self) -> Mapping[str, Any]:
+        """For the role's health."""
+        return {"connections": self._carried, "opened": self._opened}
+
+    async def serve(self, order: ForwardOrder, visitor: Visitor) -> None:
+        """Connect to the order's target and carry bytes until both directions have ended, or one broke.
+
+        Raises:
+            Refusing: there is no connection to be had.
+            BadLine: the visitor spoke before it was answered.
+            OSError: the visitor has gone.
+        """
+        if self._carried >= self._most:
+            raise Refusing(ForwardReason.BUSY, f"The device carries {self._most} connections already.")
+        self._carried += 1
+        try:
+            try:
+                target = await connect(order.host, order.port, self._targets, closed=self._closed())
+            except Refusing as no:
+                self._say(f"{order.asked_by} got no connection to {order.host} port {order.port}: {no.reason}")
+                raise
+            with target:
+                self._opened += 1
+                self._note(order)
+                visitor.check_quiet()
+                await visitor.send("opened", address=str(target.getpeername()[0]))
+                await _carry(visitor.socket, target)
+        finally:
+            self._carried -= 1
+
+    def _note(self, order: ForwardOrder) -> None:
+        this = (order.session_id, order.host, order.port)
+        if this not in self._known:
+            self._known.append(this)
+            self._say(f"{order.asked_by} is connected to {order.host} port {order.port}")
+
+
+async def _carry(one: socket.socket, other: socket.socket) -> None:
+    """Both ways. Where one breaks, both ends learn that it broke: what is cut short must not look complete."""
+    broke: list[OSError] = []
+
+    async def way(source: socket.socket, to: socket.socket) -> None:
+        try:
+            await _pump(source, to)
+        except OSError as error:
+            broke.append(error)
+            ways.cancel_all()
+
+    try:
+        async with Supervisor() as ways:
+            both = [
+                ways.start("carry to a target", way(one, other)),
+                ways.start("carry from a target", way(other, one)),
+            ]
+            await asyncio.wait(both)
+    except asyncio.CancelledError:
+        reset(one)
+        reset(other)
+        raise
+    if broke:
+        reset(one)
+        reset(other)
+
+
+async def _pump(source: socket.socket, to: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(source, PIECE):
+        await loop.sock_sendall(to, data)
+    to.shutdown(socket.SHUT_WR)
+
+
+def reset(connection: socket.socket) -> None:
+    """Have the other side see a broken connection, not an end, when this one is closed. Never raises."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
