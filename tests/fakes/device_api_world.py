@@ -92,6 +92,7 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             tunnels=absent,
             shells=absent,
             recordings=absent,
+            forwards=absent,
         )
         app: Any = create_api(services)
         transport = httpx.ASGITransport(app=app, client=(PEER, 40000))

@@ -367,5 +367,6 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             desktops=entries.desktops,
             recordings=entries.recordings,
             transfers=entries.transfers,
+            forwards=entries.forwards,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from borealis_engine.enrolment.service import EnrolmentService
     from borealis_engine.enrolment.tls import EngineCertificates
     from borealis_engine.enrolment.tokens import AccessTokens
+    from borealis_engine.forwards import ForwardService
     from borealis_engine.jobs.service import JobService
     from borealis_engine.library import SavedThings, ScriptLibrary
     from borealis_engine.machines import MachineService
@@ -68,6 +69,7 @@ class Services:
         desktops: "DesktopService",
         recordings: "Recordings",
         transfers: "TransferService",
+        forwards: "ForwardService",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -97,3 +99,4 @@ class Services:
         self.desktops = desktops
         self.recordings = recordings
         self.transfers = transfers
+        self.forwards = forwards

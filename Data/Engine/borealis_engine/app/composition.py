@@ -265,6 +265,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         desktops=entries.desktops,
         recordings=entries.recordings,
         transfers=entries.transfers,
+        forwards=entries.forwards,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, entries, gateway.asgi(rest), clock.now())

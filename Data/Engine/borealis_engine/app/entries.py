@@ -14,6 +14,7 @@ from borealis_engine.desktops import STAY_KIND as DESKTOP
 from borealis_engine.desktops import STREAM_PATH as DESKTOP_STREAM
 from borealis_engine.desktops import DesktopService, Policies
 from borealis_engine.devices import DeviceService
+from borealis_engine.forwards import FORWARDS, ForwardService
 from borealis_engine.lines import Stays, Streams, Way
 from borealis_engine.operators.service import OperatorService
 from borealis_engine.shells import Recordings, ShellService
@@ -32,6 +33,7 @@ class Entries:
     shells: ShellService
     desktops: DesktopService
     transfers: TransferService
+    forwards: ForwardService
     streams: Mapping[str, Streams]
     stays: Mapping[str, Stays] = field(default_factory=dict)
     """Who is connected, by what it is called among the loops."""
@@ -94,15 +96,17 @@ async def make_entries(
     stays = {
         "desktops": Stays(DESKTOP, **account),
         "files": Stays(FILES_STAYS, **account),
+        "forwards": Stays(FORWARDS, **account),
     }
-    lines: dict[str, Any] = {"signing": signing, "clock": clock, "randomness": randomness, "way": way}
+    reaching: dict[str, Any] = {"signing": signing, "way": way, "clock": clock, "randomness": randomness}
     desktops = DesktopService(
         stays=stays["desktops"],
         policies=Policies(db=db, clock=clock, devices=devices),
         port=settings.tunnel.desktop_port,
-        **lines,
+        **reaching,
     )
-    transfers = TransferService(stays=stays["files"], audit=audit, port=settings.tunnel.files_port, **lines)
+    transfers = TransferService(stays=stays["files"], audit=audit, port=settings.tunnel.files_port, **reaching)
+    forwards = ForwardService(stays=stays["forwards"], port=settings.tunnel.forward_port, **reaching)
     for one in stays.values():
         operators.on_rights_changed(one.rights_changed)
     return Entries(
@@ -110,6 +114,7 @@ async def make_entries(
         shells=shells,
         desktops=desktops,
         transfers=transfers,
-        streams={DESKTOP_STREAM: desktops},
+        forwards=forwards,
+        streams={DESKTOP_STREAM: desktops, "/api/forward/stream": forwards},
         stays=stays,
     )

@@ -4,6 +4,7 @@ An operator who has a ticket comes with its token in the query: it is good once,
 log. Binary frames are the bytes. Text frames are words about the stream, as JSON: the Engine says ``wait`` ``{seconds,
 why}`` while a person is asked, ``opened`` before the first byte, ``eof`` where the device sends no more, and ``closed``
 ``{error, detail}`` last; the operator says ``eof``. Nothing is dropped: whoever does not read makes the other wait.
+Who wants nothing for a while says ``hold``, and later ``go``; who just does not read is given up after a time.
 """
 
 import asyncio
@@ -92,6 +93,8 @@ class _Carrier:
         self._waits: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._is_open = False
         self._heard_all = asyncio.Event()
+        self._may_pass = asyncio.Event()
+        self._may_pass.set()
         self._gone = asyncio.Event()
         self._closing: tuple[str, str] = ("", "")
         self.cut = asyncio.Event()
@@ -141,12 +144,13 @@ class _Carrier:
         while (message := await self._incoming.get()) is not None:
             if data := message.get("bytes"):
                 await stream.write(data)
-            elif _is_eof(message.get("text")):
+            elif _event(message.get("text")) == "eof":
                 stream.write_eof()
                 self._heard_all.set()
 
     async def _from_device(self, stream: Stream) -> None:
         while data := await stream.read():
+            await self._may_pass.wait()
             await self._pass(data)
         if stream.half_close:
             await self._say({"event": "eof"})
@@ -154,7 +158,13 @@ class _Carrier:
 
     async def _hear(self) -> None:
         while (message := await self._receive())["type"] == "websocket.receive":
-            await self._incoming.put(message)
+            event = _event(message.get("text"))
+            if event == "hold":
+                self._may_pass.clear()
+            elif event == "go":
+                self._may_pass.set()
+            else:
+                await self._incoming.put(message)
         self._gone.set()
         await self._incoming.put(None)
 
@@ -192,11 +202,10 @@ def _token(scope: Any) -> str:
     return found[0]
 
 
-def _is_eof(text: str | None) -> bool:
-    if not text:
-        return False
+def _event(text: str | None) -> object:
+    """What a text frame says; None for no text, and for what is no word about the stream."""
     try:
-        said = json.loads(text)
+        said = json.loads(text or "null")
     except ValueError:
-        return False
-    return isinstance(said, dict) and said.get("event") == "eof"
+        return None
+    return said.get("event") if isinstance(said, dict) else None

@@ -12,6 +12,7 @@ from borealis_cli import (
     desktop_commands,
     device_commands,
     enrolment_commands,
+    forward_commands,
     machine_commands,
     macro_commands,
     people_commands,
@@ -62,6 +63,7 @@ def build() -> typer.Typer:
                 "screenshot": screen_commands.screenshot,
                 "shell": shell_commands.shell,
                 "shells": shell_commands.shells,
+                "forward": forward_commands.forward,
                 "rename": devices.rename,
                 "describe": devices.describe,
                 "move": devices.move,
@@ -97,6 +99,7 @@ def build() -> typer.Typer:
     app.add_typer(machine_commands.machines, name="machines", rich_help_panel=_DEVICES)
     app.add_typer(credential_commands.credentials, name="credentials", rich_help_panel=_DEVICES)
     app.add_typer(tunnel_commands.tunnel, name="tunnel", rich_help_panel=_DEVICES)
+    app.add_typer(forward_commands.forwards, name="forwards", rich_help_panel=_DEVICES)
     app.add_typer(shell_commands.recordings, name="recordings", rich_help_panel=_DEVICES)
     app.add_typer(enrolment_commands.codes, name="codes", rich_help_panel=_ENROLMENT)
     app.add_typer(site_commands.sites, name="sites", rich_help_panel=_PEOPLE)

@@ -121,6 +121,14 @@ class EngineClient:
         except httpx.TransportError as error:
             raise Unreachable(_why(error, url)) from error
 
+    def become(self, target: Target) -> bool:
+        """Go on with the token of ``target``, the same Engine's; True where it is another than before."""
+        changed = target.url == self.target.url and target.token != self.target.token
+        if changed:
+            self.target = target
+            self._http.headers["Authorization"] = f"Bearer {target.token}"
+        return changed
+
     @property
     def cookies(self) -> httpx.Cookies:
         """Cookies that the Engine set; empty after a token was used."""

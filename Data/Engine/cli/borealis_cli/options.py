@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from borealis_cli.client import EngineClient
+from borealis_cli.errors import CliError
 from borealis_cli.places import find_target
 from borealis_cli.surroundings import Surroundings
 
@@ -35,6 +36,17 @@ def engine(ctx: typer.Context) -> Iterator[EngineClient]:
     target = find_target(around.environ, around.home, prefer_login=around.prefer_login, checkout=_checkout())
     with EngineClient(target, transport=around.transport, sleep=around.sleep) as client:
         yield client
+
+
+def look_again(ctx: typer.Context, client: EngineClient) -> bool:
+    """Whether there is another token now than the client has, which it has then: the owner's is new at each start."""
+    around = surroundings(ctx)
+    try:
+        return client.become(
+            find_target(around.environ, around.home, prefer_login=around.prefer_login, checkout=_checkout())
+        )
+    except CliError:
+        return False
 
 
 def print_json(around: Surroundings, answer: Any) -> None:

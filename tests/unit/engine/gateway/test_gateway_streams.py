@@ -135,3 +135,18 @@ async def test_rejects_streams_without_one_token(world: World) -> None:
     for query in ("", "?token=", "?token=a&token=b", "?token=" + 65 * "a"):
         assert await refused(world, world.cookie(), query) == 400
     assert world.streams.asked == []
+
+
+async def test_who_says_hold_gets_nothing_until_it_says_go(world: World) -> None:
+    world.sign_in()
+    async with stream(world) as socket:
+        await socket.receive_json(timeout=10)
+        (device,) = world.streams.opened
+        await socket.send_json({"event": "hold"})
+        await socket.send_bytes(b"after")
+        await until(lambda: device.came == b"after")
+        device.outgoing.put_nowait(b"held")
+        with pytest.raises(asyncio.TimeoutError):
+            await socket.receive(timeout=0.2)
+        await socket.send_json({"event": "go"})
+        assert await socket.receive_bytes(timeout=10) == b"held"

@@ -19,7 +19,7 @@ MOST: Final = 200
 """Connections at a time: each takes two of the agent's files."""
 PIECE: Final = 64 * 1024
 _REMEMBERED: Final = 64
-_AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_LINGER: Final = "hh" if sys.platform == "win32" else "ii"
 
 
 class Forwards:
@@ -87,7 +87,12 @@ class Forwards:
 
 
 async def _carry(one: socket.socket, other: socket.socket) -> None:
-    """Both ways. Where one breaks, both ends learn that it broke: what is cut short must not look complete."""
+    """Both ways. Unless both came to their ends, both sides see a broken connection, also where we are killed.
+
+    What was cut short must not look complete.
+    """
+    for each in (one, other):
+        _break_when_closed(each, broken=True)
     broke: list[OSError] = []
 
     async def way(source: socket.socket, to: socket.socket) -> None:
@@ -97,20 +102,12 @@ async def _carry(one: socket.socket, other: socket.socket) -> None:
             broke.append(error)
             ways.cancel_all()
 
-    try:
-        async with Supervisor() as ways:
-            both = [
-                ways.start("carry to a target", way(one, other)),
-                ways.start("carry from a target", way(other, one)),
-            ]
-            await asyncio.wait(both)
-    except asyncio.CancelledError:
-        reset(one)
-        reset(other)
-        raise
-    if broke:
-        reset(one)
-        reset(other)
+    async with Supervisor() as ways:
+        both = [ways.start("carry to a target", way(one, other)), ways.start("carry from a target", way(other, one))]
+        await asyncio.wait(both)
+    if not broke:
+        for each in (one, other):
+            _break_when_closed(each, broken=False)
 
 
 async def _pump(source: socket.socket, to: socket.socket) -> None:
@@ -120,7 +117,7 @@ async def _pump(source: socket.socket, to: socket.socket) -> None:
     to.shutdown(socket.SHUT_WR)
 
 
-def reset(connection: socket.socket) -> None:
-    """Have the other side see a broken connection, not an end, when this one is closed. Never raises."""
+def _break_when_closed(connection: socket.socket, *, broken: bool) -> None:
+    """Whether the other side sees a break, or an end, when this socket is closed. Never raises."""
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, broken, 0))
