@@ -94,11 +94,11 @@ _OWNERS: Final[dict[int, str]] = {}
 
 def owner_of(uid: int) -> str:
     """The name of an account; its number where it has none, empty on Windows."""
-    if sys.platform == "win32":
-        return ""
-    if uid not in _OWNERS:
-        try:
-            _OWNERS[uid] = pwd.getpwuid(uid).pw_name
-        except KeyError:
-            _OWNERS[uid] = str(uid)
-    return _OWNERS[uid]
+    if sys.platform != "win32":
+        if uid not in _OWNERS:
+            try:
+                _OWNERS[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                _OWNERS[uid] = str(uid)
+        return _OWNERS[uid]
+    return ""

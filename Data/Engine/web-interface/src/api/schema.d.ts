@@ -1630,6 +1630,194 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/files/{guid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListFolder
+         * @description What is in a folder of a device; without a path, in the account's home.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        get: operations["list_folder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{guid}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadFile
+         * @description A file of a device. ``Range: bytes=N-`` with ``If-Range`` (the ``ETag`` of before) goes on with it.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        get: operations["read_file"];
+        /**
+         * WriteFile
+         * @description Bring a file to a device, from ``offset`` on. It is in its place only when all of it is there and holds.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        put: operations["write_file"];
+        post?: never;
+        /**
+         * RemoveFile
+         * @description Remove a file of a device, a link, or a folder that is empty.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        delete: operations["remove_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{guid}/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * MakeFolder
+         * @description Make a folder on a device.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        post: operations["make_folder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{guid}/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * StandOfUpload
+         * @description Where an upload stands, and what is at its path now; without ``transfer``, only the latter.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        get: operations["stand_of_upload"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/forward/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AskForForward
+         * @description Ask for a forward. It begins when the WebSocket comes, and lasts as long as that.
+         *
+         *     Access: an operator with the permission `forward`.
+         */
+        post: operations["ask_for_forward"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/forward/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListForwards
+         * @description Who forwards what, on the devices that one may see.
+         *
+         *     Access: an operator with the permission `forward`.
+         */
+        get: operations["list_forwards"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/forward/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * EndForward
+         * @description End a forward with its connections, whoever has it open. They are told who did.
+         *
+         *     Access: an operator with the permission `forward`.
+         */
+        delete: operations["end_forward"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/forward/sessions/{session_id}/connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AskForConnection
+         * @description Ask for one connection of one's own forward: the device makes it when the WebSocket comes.
+         *
+         *     Access: an operator with the permission `forward`.
+         */
+        post: operations["ask_for_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{job_id}": {
         parameters: {
             query?: never;
@@ -2346,6 +2534,72 @@ export interface paths {
          *     Access: an operator with the permission `self`.
          */
         delete: operations["delete_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListTransfers
+         * @description Which files go to and from the devices that one may see.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        get: operations["list_transfers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/transfers/{transfer_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * EndTransfer
+         * @description End a transfer, whoever's it is. What came of an upload waits on the device.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        delete: operations["end_transfer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/transfers/{transfer_id}/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DigestOfTransfer
+         * @description The digest of the whole file that one's download brought; its id came as ``X-Borealis-Transfer``.
+         *
+         *     Access: an operator with the permission `files`.
+         */
+        get: operations["digest_of_transfer"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -3198,6 +3452,15 @@ export interface components {
             type: "psrp" | "ssh" | "winrm";
         };
         /**
+         * ConnectionTicket
+         * @description A token for one connection, on a WebSocket of its own at ``path``, once. ``expires_at``: Unix seconds.
+         */
+        ConnectionTicket: {
+            expires_at: number;
+            path: string;
+            token: string;
+        };
+        /**
          * ConnectionView
          * @description How the Engine reaches a machine; ``host_keys`` are those that were confirmed.
          */
@@ -3681,6 +3944,13 @@ export interface components {
             retry_after: number | null;
         };
         /**
+         * FileDigest
+         * @description ``sha256`` of a whole file, as the device read it.
+         */
+        FileDigest: {
+            sha256: string;
+        };
+        /**
          * FilePayload
          * @description A file that travels with a job: ``data`` is base64.
          */
@@ -3761,6 +4031,70 @@ export interface components {
             site_mode: "global" | "sites";
             sites: number[];
             updated_at: number;
+        };
+        /**
+         * Folder
+         * @description A folder. ``path`` is without links, ``user`` the account; ``left_out``: entries that there are beside these.
+         */
+        Folder: {
+            entries: components["schemas"]["FolderEntry"][];
+            left_out: number;
+            path: string;
+            user: string;
+        };
+        /**
+         * FolderAsked
+         * @description A folder to make, as ``user``.
+         */
+        FolderAsked: {
+            path: string;
+            /** @default  */
+            user: string;
+        };
+        /**
+         * FolderEntry
+         * @description One thing in a folder, as the device tells it.
+         *
+         *     ``odd``: its name is no text, so that it cannot be asked for. ``link``: it is a link, and the rest tells of what it
+         *     leads to. ``size`` in bytes, ``modified`` in Unix seconds, ``mode`` the permission bits.
+         */
+        FolderEntry: {
+            /** @enum {unknown} */
+            kind: "file" | "folder" | "other";
+            link: boolean;
+            mode: number;
+            modified: number;
+            name: string;
+            odd: boolean;
+            owner: string;
+            size: number;
+        };
+        /**
+         * ForwardList
+         * @description Forwards that are open, oldest first.
+         */
+        ForwardList: {
+            forwards: components["schemas"]["OpenForward"][];
+        };
+        /**
+         * ForwardRequest
+         * @description What to forward to: ``host`` and ``port`` as the device understands them. ``device``: GUID or agent id.
+         */
+        ForwardRequest: {
+            device: string;
+            host: string;
+            port: number;
+        };
+        /**
+         * ForwardTicket
+         * @description A token for one WebSocket at ``path``, once. ``expires_at``: Unix seconds.
+         */
+        ForwardTicket: {
+            expires_at: number;
+            guid: string;
+            hostname: string;
+            path: string;
+            token: string;
         };
         /**
          * Health
@@ -4420,6 +4754,25 @@ export interface components {
             user: string;
             username: string;
             view_only: boolean;
+        };
+        /**
+         * OpenForward
+         * @description A forward that is open. ``connections``: now; ``opened``: since it began; ``sent``: bytes to the target.
+         *
+         *     ``since``: Unix seconds.
+         */
+        OpenForward: {
+            connections: number;
+            guid: string;
+            host: string;
+            hostname: string;
+            opened: number;
+            port: number;
+            received: number;
+            sent: number;
+            session_id: string;
+            since: number;
+            username: string;
         };
         /**
          * OpenShell
@@ -5357,6 +5710,29 @@ export interface components {
             scopes: components["schemas"]["Permission"][];
         };
         /**
+         * TransferList
+         * @description Transfers under way, oldest first.
+         */
+        TransferList: {
+            transfers: components["schemas"]["TransferRow"][];
+        };
+        /**
+         * TransferRow
+         * @description A transfer under way. ``since`` in Unix seconds; ``down``: from the device.
+         */
+        TransferRow: {
+            done: number;
+            down: boolean;
+            guid: string;
+            hostname: string;
+            path: string;
+            since: number;
+            size: number;
+            transfer_id: string;
+            user: string;
+            username: string;
+        };
+        /**
          * TunnelConnect
          * @description ``agent_id``: upstream's, ``<HOST>_<GUID>_SYSTEM``, or the GUID alone.
          */
@@ -5474,6 +5850,26 @@ export interface components {
             reason: string;
             request_id: string;
             state: string;
+        };
+        /**
+         * Uploaded
+         * @description What the device has of a file. ``whole``: all of it, in its place; else it is gone on with from ``offset``.
+         */
+        Uploaded: {
+            offset: number;
+            path: string;
+            whole: boolean;
+        };
+        /**
+         * UploadStand
+         * @description Where an upload stands. ``offset``: bytes that the device has of it, from where it is gone on with; ``there``:
+         *     what is at its path now, null for nothing.
+         */
+        UploadStand: {
+            offset: number;
+            path: string;
+            there: components["schemas"]["FolderEntry"] | null;
+            user: string;
         };
         /**
          * UserList
@@ -5641,6 +6037,7 @@ export type SchemaCodeRequest = components['schemas']['CodeRequest'];
 export type SchemaCodeView = components['schemas']['CodeView'];
 export type SchemaConflictView = components['schemas']['ConflictView'];
 export type SchemaConnectionGiven = components['schemas']['ConnectionGiven'];
+export type SchemaConnectionTicket = components['schemas']['ConnectionTicket'];
 export type SchemaConnectionView = components['schemas']['ConnectionView'];
 export type SchemaConsent = components['schemas']['Consent'];
 export type SchemaCredentialDone = components['schemas']['CredentialDone'];
@@ -5675,11 +6072,18 @@ export type SchemaEnrolPoll = components['schemas']['EnrolPoll'];
 export type SchemaEnrolRequest = components['schemas']['EnrolRequest'];
 export type SchemaEnrolStatus = components['schemas']['EnrolStatus'];
 export type SchemaErrorBody = components['schemas']['ErrorBody'];
+export type SchemaFileDigest = components['schemas']['FileDigest'];
 export type SchemaFilePayload = components['schemas']['FilePayload'];
 export type SchemaFileUpload = components['schemas']['FileUpload'];
 export type SchemaFilterList = components['schemas']['FilterList'];
 export type SchemaFilterToSave = components['schemas']['FilterToSave'];
 export type SchemaFilterView = components['schemas']['FilterView'];
+export type SchemaFolder = components['schemas']['Folder'];
+export type SchemaFolderAsked = components['schemas']['FolderAsked'];
+export type SchemaFolderEntry = components['schemas']['FolderEntry'];
+export type SchemaForwardList = components['schemas']['ForwardList'];
+export type SchemaForwardRequest = components['schemas']['ForwardRequest'];
+export type SchemaForwardTicket = components['schemas']['ForwardTicket'];
 export type SchemaHealth = components['schemas']['Health'];
 export type SchemaHeartbeat = components['schemas']['Heartbeat'];
 export type SchemaHeartbeatAnswer = components['schemas']['HeartbeatAnswer'];
@@ -5728,6 +6132,7 @@ export type SchemaNewPolicy = components['schemas']['NewPolicy'];
 export type SchemaNewSite = components['schemas']['NewSite'];
 export type SchemaOkAnswer = components['schemas']['OkAnswer'];
 export type SchemaOpenDesktop = components['schemas']['OpenDesktop'];
+export type SchemaOpenForward = components['schemas']['OpenForward'];
 export type SchemaOpenShell = components['schemas']['OpenShell'];
 export type SchemaOperationMode = components['schemas']['OperationMode'];
 export type SchemaOperatorRole = components['schemas']['OperatorRole'];
@@ -5807,12 +6212,16 @@ export type SchemaTokenRefreshed = components['schemas']['TokenRefreshed'];
 export type SchemaTokenRefreshRequest = components['schemas']['TokenRefreshRequest'];
 export type SchemaTokenRequest = components['schemas']['TokenRequest'];
 export type SchemaTokenView = components['schemas']['TokenView'];
+export type SchemaTransferList = components['schemas']['TransferList'];
+export type SchemaTransferRow = components['schemas']['TransferRow'];
 export type SchemaTunnelConnect = components['schemas']['TunnelConnect'];
 export type SchemaTunnelEnded = components['schemas']['TunnelEnded'];
 export type SchemaTunnelHistory = components['schemas']['TunnelHistory'];
 export type SchemaTunnelView = components['schemas']['TunnelView'];
 export type SchemaUpdateRequest = components['schemas']['UpdateRequest'];
 export type SchemaUpdateView = components['schemas']['UpdateView'];
+export type SchemaUploaded = components['schemas']['Uploaded'];
+export type SchemaUploadStand = components['schemas']['UploadStand'];
 export type SchemaUserList = components['schemas']['UserList'];
 export type SchemaUserRequest = components['schemas']['UserRequest'];
 export type SchemaUserView = components['schemas']['UserView'];
@@ -13478,6 +13887,949 @@ export interface operations {
             };
         };
     };
+    list_folder: {
+        parameters: {
+            query?: {
+                /** @description Absolute, or from the account's home on. */
+                path?: string;
+                /** @description Account of the device; empty for the agent's own. */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /** @description GUID of a device. */
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Folder"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    read_file: {
+        parameters: {
+            query: {
+                /** @description Absolute, or from the account's home on. */
+                path: string;
+                /** @description Account of the device; empty for the agent's own. */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /** @description GUID of a device. */
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    write_file: {
+        parameters: {
+            query: {
+                /** @description Permission bits; -1 for what there is. */
+                mode?: number;
+                /** @description The byte that the body begins with. */
+                offset?: number;
+                overwrite?: boolean;
+                /** @description Absolute, or from the account's home on. */
+                path: string;
+                /** @description SHA-256 of the whole file, if known. */
+                sha256?: string;
+                /** @description Bytes of the whole file. */
+                size: number;
+                /** @description The caller's name of this upload; to go on with it. */
+                transfer: string;
+                /** @description Account of the device; empty for the agent's own. */
+                user?: string;
+            };
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                /** @description GUID of a device. */
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Uploaded"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    remove_file: {
+        parameters: {
+            query: {
+                /** @description Absolute, or from the account's home on. */
+                path: string;
+                /** @description Account of the device; empty for the agent's own. */
+                user?: string;
+            };
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                /** @description GUID of a device. */
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    make_folder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                /** @description GUID of a device. */
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FolderAsked"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FolderEntry"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    stand_of_upload: {
+        parameters: {
+            query: {
+                /** @description Absolute, or from the account's home on. */
+                path: string;
+                /** @description Bytes of the whole file. */
+                size?: number;
+                /** @description The caller's name of this upload; to go on with it. */
+                transfer?: string;
+                /** @description Account of the device; empty for the agent's own. */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /** @description GUID of a device. */
+                guid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadStand"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    ask_for_forward: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForwardRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForwardTicket"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too often; `retry_after` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_forwards: {
+        parameters: {
+            query?: {
+                /** @description GUID of a device. */
+                device?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForwardList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_forward: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    ask_for_connection: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTicket"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too often; `retry_after` says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_job: {
         parameters: {
             query?: {
@@ -16537,6 +17889,229 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_transfers: {
+        parameters: {
+            query?: {
+                /** @description GUID of a device. */
+                device?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferList"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_transfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    digest_of_transfer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileDigest"];
                 };
             };
             /** @description The request is wrong as it stands; nothing was changed. */
