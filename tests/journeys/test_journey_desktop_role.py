@@ -20,6 +20,8 @@ from tests.programs.programs import REPOSITORY, base_environment, free_port, wai
 from tests.programs.remains import has_ended
 from tests.programs.rfb import Streams, Viewer, viewing
 
+from borealis_agent.capabilities.desktop.signs import ASKS
+from borealis_agent.capabilities.desktop.signs import WATCHES as SIGN
 from borealis_wire.desktop import Consent, DesktopKind, DesktopOrder
 from borealis_wire.lines import write_line
 
@@ -28,7 +30,6 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(SKIP, reason=f"needs root, and {MISSING or 'Linux'}"),
 ]
-ASKS, SIGN = "Borealis: a request", "Borealis: somebody watches"
 TERMINAL = (0x10, 0x20, 0x40)
 SECONDS = 60.0
 
@@ -416,6 +417,42 @@ async def test_a_desktop_that_nobody_comes_back_to_is_ended(tmp_path: Path, pers
         assert "nobody came back" in agent.log
     finally:
         agent.stop()
+
+
+async def test_several_operators_watch_one_screen_and_each_has_a_sign(agent: Agent, seat: Seat, person: Person) -> None:
+    amber = (0xE8, 0xA3, 0x17)
+    async with watching(agent, order(person.name)) as (first, _):
+        await first.until("the sign", lambda: first.count(amber) > 500)
+        alone = first.count(amber)
+        async with watching(agent, order(person.name, view_only=True)) as (second, _):
+            await second.until("both signs", lambda: second.count(amber) > alone * 1.5)
+            await first.until("both signs", lambda: first.count(amber) > alone * 1.5)
+        await first.until("one sign", lambda: first.count(amber) == alone)
+        assert not first.over.is_set()
+
+
+async def test_a_desktop_ends_with_its_session_and_with_the_role(agent: Agent, seat: Seat, person: Person) -> None:
+    async with watching(agent, order(person.name, kind=DesktopKind.OWN)) as (viewer, _):
+        await viewer.until("a picture", lambda: viewer.updates > 0)
+        (manager,) = [one for one in agent.family() if Path(one.exe()).name == "openbox"]
+        manager.terminate()
+        async with asyncio.timeout(SECONDS):
+            await viewer.over.wait()
+    wait_for("nothing to be left", lambda: not agent.family())
+    assert "Its session ended." in agent.log
+    before = remains(person)
+    async with contextlib.AsyncExitStack() as open_now:
+        viewers = [
+            (await open_now.enter_async_context(watching(agent, order(person.name, kind=kind))))[0]
+            for kind in DesktopKind
+        ]
+        family = agent.family()
+        await asyncio.to_thread(agent.stop)
+        async with asyncio.timeout(SECONDS):
+            for viewer in viewers:
+                await viewer.over.wait()
+    assert all(has_ended(one) for one in family)
+    assert remains(person) <= before
 
 
 @pytest.mark.parametrize("kind", list(DesktopKind))

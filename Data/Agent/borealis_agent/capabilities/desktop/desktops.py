@@ -28,6 +28,10 @@ READY_SECONDS: Final = 90.0
 WHY_WAIT: Final = "The user of the device is asked whether you may see the screen."
 DENIED: Final = "The user did not allow it."
 SILENT: Final = "The user was asked and did not answer in {seconds} s, which counts as a no."
+NOT_ASKED: Final = (
+    "{user} would have to be asked first, and is signed in at a Wayland desktop, where that cannot be done. "
+    "It counts as a no."
+)
 WINDOWS: Final = "Windows shows its desktop by Remote Desktop (RDP), not by this. Prepare that on the device's page."
 OTHERS: Final = "Desktops can be shown on Linux only."
 
@@ -216,7 +220,9 @@ class Desktops:
             return
         try:
             screen = await asyncio.to_thread(self._find, account.uid, self._displays())
-        except NoDesktop:
+        except NoDesktop as error:
+            if error.reason == "unsupported":
+                raise NoDesktop("denied", NOT_ASKED.format(user=account.name)) from error
             return  # nobody there who could be asked
         environment = {**account.environment, **screen.environment, "HOME": account.home}
         await self._ask(order, visitor, account, environment)

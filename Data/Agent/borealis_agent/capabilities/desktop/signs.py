@@ -16,9 +16,10 @@ LIGHT: Final = 0xF2F4F6
 AMBER: Final = 0xE8A317
 GREEN: Final = 0x2E7D32
 RED: Final = 0xB3261E
+ASKS: Final = "Borealis: a request"
+WATCHES: Final = "Borealis: somebody watches"
 _FONTS: Final = (
     "-misc-fixed-medium-r-normal--20-200-75-75-c-100-iso8859-1",
-    "-*-helvetica-medium-r-normal--18-*-*-*-*-*-iso8859-1",
     "9x15",
     "fixed",
 )
@@ -58,8 +59,9 @@ class _Window:
     """A window above all others that stays where it is. Closed with the process."""
 
     def __init__(self, title: str, ground: int) -> None:
-        from Xlib import display
+        from Xlib import display, error
 
+        self._error: type[Exception] = error.XError
         self.screen = display.Display()
         self.root = self.screen.screen().root
         self.font = next(font for name in _FONTS if (font := self._font(name)) is not None)
@@ -82,6 +84,17 @@ class _Window:
         """Of the whole screen, as it is now."""
         size = self.root.get_geometry()
         return int(size.width), int(size.height)
+
+    def free_place(self, top: int, step: int) -> int:
+        """The upper edge of the first place that no other window of this kind has: they would cover each other."""
+        taken = set()
+        for window in self.root.query_tree().children:
+            with contextlib.suppress(self._error):
+                if window.get_wm_name() == self._title:
+                    taken.add(int(window.get_geometry().y))
+        while top in taken:
+            top += step
+        return top
 
     def show(self, x: int, y: int, width: int, height: int) -> None:
         """Put it there."""
@@ -168,18 +181,19 @@ class Question(_Window):
     """Whether an operator may see the screen."""
 
     def __init__(self, who: str, *, view_only: bool, seconds: float) -> None:
-        super().__init__("Borealis: a request", LIGHT)
+        super().__init__(ASKS, LIGHT)
         what = "see this screen" if view_only else "see and use this screen"
-        self._lines = (f"{plain(who)} wants to {what}.", "")
+        self._line = f"Borealis: {plain(who)} wants to {what}."
         self._until = time.monotonic() + seconds
         pad, height = 20, self.line + 16
-        width = max(self.letter * max(len(self._lines[0]), len(self._rest(seconds))) + 2 * pad, 420)
+        width = max(self.letter * max(len(self._line), len(self._rest(seconds))) + 2 * pad, 420)
         tall = pad + 3 * self.line + height + pad
         self.allow = Button("Allow", GREEN, width - pad - 260, tall - pad - height, 120, height)
         self.deny = Button("Deny", RED, width - pad - 120, tall - pad - height, 120, height)
         across, down = self.size_of_screen()
         self._pad = pad
-        self.show(max((across - width) // 2, 0), max((down - tall) // 3, 0), width, tall)
+        top = self.free_place(max((down - tall) // 3, 0), tall + 10)
+        self.show(max((across - width) // 2, 0), top, width, tall)
 
     @staticmethod
     def _rest(seconds: float) -> str:
@@ -188,7 +202,7 @@ class Question(_Window):
     def draw(self) -> None:
         """The question, the time that is left, and two buttons."""
         base = self._pad + self.ascent
-        self.write(self._pad, base, self._lines[0], BLACK, LIGHT)
+        self.write(self._pad, base, self._line, BLACK, LIGHT)
         left = self._until - time.monotonic()
         self.write(self._pad, base + self.line + 4, self._rest(left), BLACK, LIGHT)
         self.paint(self.allow)
@@ -214,18 +228,19 @@ class Sign(_Window):
     """Says who watches, for as long as somebody does."""
 
     def __init__(self, who: str, *, view_only: bool) -> None:
-        super().__init__("Borealis: somebody watches", AMBER)
+        super().__init__(WATCHES, AMBER)
         self._text = f"{plain(who)} {'sees' if view_only else 'sees and uses'} this screen"
         self._pad, self._tall = 10, self.line + 10
         wide = self.letter * len(self._text) + 3 * self._pad + self.letter * 5
         self._wide = wide
         side = self.letter * 5
         self.end = Button("End", RED, wide - self._pad // 2 - side, 3, side, self._tall - 6)
+        self._top = self.free_place(0, self._tall)
         self.show(*self._where())
 
     def _where(self) -> tuple[int, int, int, int]:
         across, _ = self.size_of_screen()
-        return max((across - self._wide) // 2, 0), 0, self._wide, self._tall
+        return max((across - self._wide) // 2, 0), self._top, self._wide, self._tall
 
     def draw(self) -> None:
         """The name and a button."""
