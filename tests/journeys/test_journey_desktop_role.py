@@ -1,142 +1,27 @@
 """The role ``VNC`` shows real screens of a real user, and desktops of that user's own; nothing of it is left."""
 
 import asyncio
-import contextlib
-import json
 import os
-import signal
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
+from tests.programs.desktop_stage import SECONDS, TERMINAL, Agent, calling, order, seen, typed, watching
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
-from tests.programs.programs import REPOSITORY, base_environment, free_port, wait_for
-from tests.programs.remains import has_ended
-from tests.programs.rfb import Streams, Viewer, viewing
+from tests.programs.programs import wait_for
+from tests.programs.rfb import Streams, viewing
 
 from borealis_agent.capabilities.desktop.signs import ASKS
 from borealis_agent.capabilities.desktop.signs import WATCHES as SIGN
 from borealis_wire.desktop import Consent, DesktopKind, DesktopOrder
-from borealis_wire.lines import write_line
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.root,
     pytest.mark.skipif(SKIP, reason=f"needs root, and {MISSING or 'Linux'}"),
 ]
-TERMINAL = (0x10, 0x20, 0x40)
-SECONDS = 60.0
-
-
-class Agent:
-    """The role in its process."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.output = folder / "agent.out"
-        self._options = options
-
-    def start(self) -> None:
-        words = [sys.executable, "-m", "tests.programs.desktop_agent", str(self.folder), str(self.port)]
-        environment = {**base_environment(), "PYTHONPATH": os.pathsep.join(sys.path)}
-        for name in ("DISPLAY", "XAUTHORITY"):
-            environment.pop(name, None)
-        with self.output.open("ab") as file:
-            self.process = subprocess.Popen(
-                [*words, *self._options],
-                env=environment,
-                cwd=REPOSITORY,
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        wait_for("the role", lambda: "ready" in self.log, log=self.output)
-
-    @property
-    def log(self) -> str:
-        return self.output.read_text()
-
-    def health(self) -> dict[str, Any]:
-        """What it reports now."""
-        before = self.log.count("health ")
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"health\n")
-        self.process.stdin.flush()
-        wait_for("its health", lambda: self.log.count("health ") > before, log=self.output)
-        told: dict[str, Any] = json.loads(self.log.rpartition("health ")[2].partition("\n")[0])
-        return told
-
-    def family(self) -> list[psutil.Process]:
-        """Everything below it."""
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def stop(self) -> None:
-        """In good order."""
-        if self.process.poll() is None:
-            self.process.communicate(b"stop\n", timeout=30)
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-
-    def kill(self) -> None:
-        """``kill -9``."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-class Caller:
-    """A connection to it: the Engine's end."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def line(self) -> dict[str, Any]:
-        """The next line."""
-        async with asyncio.timeout(SECONDS):
-            told: dict[str, Any] = json.loads(await self.reader.readline())
-        return told
-
-
-@contextlib.asynccontextmanager
-async def calling(agent: Agent, order: DesktopOrder) -> AsyncIterator[Caller]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", agent.port, limit=1 << 22)
-    try:
-        writer.write(write_line("open", envelope=order.to_json()))
-        yield Caller(reader, writer)
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-@contextlib.asynccontextmanager
-async def watching(agent: Agent, order: DesktopOrder) -> AsyncIterator[tuple[Viewer, dict[str, Any]]]:
-    """Open and view; gives what ``opened`` told."""
-    async with calling(agent, order) as caller:
-        told = await caller.line()
-        assert told["type"] == "opened", (told, agent.log)
-        async with viewing(Streams(caller.reader, caller.writer)) as viewer:
-            yield viewer, told
-
-
-def order(user: str = "", **members: Any) -> DesktopOrder:
-    now = int(time.time())
-    given = {"kind": DesktopKind.SCREEN, "session_id": str(uuid.uuid4()), **members}
-    return DesktopOrder(
-        order_id=str(uuid.uuid4()),
-        device_guid="11111111-2222-4333-8444-555555555555",
-        asked_by="olga",
-        issued_at=now,
-        expires_at=now + 60,
-        user=user,
-        **given,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -157,23 +42,6 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     program.start()
     yield program
     program.stop()
-
-
-async def seen(viewer: Viewer) -> None:
-    """Wait until the terminal is seen, ready to be typed into."""
-    await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
-    await viewer.click(300, 300)
-
-
-async def typed(viewer: Viewer, path: Path, text: str, *, also: str = "") -> None:
-    """Type a command that writes ``text`` into a file; again if need be: a shell may not have come up yet."""
-    for _ in range(20):
-        await viewer.type(f"{also}printf %s {text} > {path}\n")
-        for _ in range(20):
-            if path.exists() and path.read_text() == text:
-                return
-            await asyncio.sleep(0.1)
-    raise AssertionError(f"{path} was not written")
 
 
 async def test_an_operator_sees_and_uses_the_screen_of_who_is_signed_in(
@@ -344,81 +212,6 @@ async def test_rejects_to_watch_a_screen_whose_sign_is_gone(agent: Agent, seat: 
     wait_for("nothing to be left", lambda: not agent.family())
 
 
-async def test_a_desktop_of_its_own_is_resized_and_waits_for_its_operator(agent: Agent, person: Person) -> None:
-    session, before = str(uuid.uuid4()), remains(person)
-    (person.home / ".Xdefaults").write_text("XTerm*background: #102040\nXTerm*foreground: #ffffff\n")
-    asked = {"kind": DesktopKind.OWN, "session_id": session, "width": 1000, "height": 700}
-    async with watching(agent, order(person.name, **asked)) as (viewer, told):
-        assert (told["user"], viewer.width, viewer.height) == (person.name, 1000, 700)
-        await seen(viewer)
-        await typed(viewer, person.home / "own", "mine", also="kept=still; ")
-        assert person.owns(person.home / "own")
-        assert viewer.can_resize
-        await viewer.resize(1200, 640)
-        await viewer.until("another size", lambda: (viewer.width, viewer.height) == (1200, 640))
-        await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
-        server = next(one for one in agent.family() if one.name() == "Xvnc")
-        assert server.uids().real == person.uid
-        assert not [
-            one for process in agent.family() for one in process.net_connections("tcp") if one.status == "LISTEN"
-        ]
-        assert await others_get_nothing(person)
-    assert agent.health()["own"] == 1
-    async with watching(agent, order(person.name, **asked)) as (viewer, _):
-        assert (viewer.width, viewer.height) == (1200, 640)
-        await seen(viewer)
-        await typed(viewer, person.home / "again", "still")
-    async with watching(agent, order(person.name, **asked, view_only=True)) as (viewer, _):
-        await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
-        await viewer.type(f"touch {person.home}/forbidden\n")
-        await viewer.resize(800, 600)
-        async with watching(agent, order(person.name, **asked)) as (second, _):
-            async with asyncio.timeout(SECONDS):
-                await viewer.over.wait()  # there is one connection to it at a time
-            await second.until("the terminal", lambda: second.count(TERMINAL) > 20_000)
-            assert (second.width, second.height) == (1200, 640)
-            await typed(second, person.home / "third", "3")
-    assert not (person.home / "forbidden").exists()
-    agent.stop()
-    wait_for("nothing to be left", lambda: remains(person) <= before)
-
-
-async def others_get_nothing(person: Person) -> bool:
-    """Whether neither the socket of the server nor the display is open to another account."""
-    (cookie,) = [path for path in Path("/tmp").glob("borealis-desktop-*/Xauthority") if person.owns(path)]
-    folder = cookie.parent
-    tried = [
-        subprocess.run(
-            ["setpriv", "--reuid=65534", "--clear-groups", "ls", str(place)], capture_output=True, check=False
-        )
-        for place in (folder, folder / "server")
-    ]
-    return all(one.returncode != 0 for one in tried) and cookie.stat().st_mode & 0o77 == 0
-
-
-async def test_rejects_another_operator_at_a_desktop_of_ones_own(agent: Agent, person: Person) -> None:
-    import dataclasses
-
-    mine = order(person.name, kind=DesktopKind.OWN)
-    async with watching(agent, mine):
-        theirs = dataclasses.replace(mine, order_id=str(uuid.uuid4()), asked_by="mallory")
-        async with calling(agent, theirs) as caller:
-            told = await caller.line()
-            assert (told["type"], told["reason"]) == ("refused", "gone")
-
-
-async def test_a_desktop_that_nobody_comes_back_to_is_ended(tmp_path: Path, person: Person) -> None:
-    agent = Agent(tmp_path, "0.5")
-    agent.start()
-    try:
-        async with watching(agent, order(person.name, kind=DesktopKind.OWN)) as (viewer, _):
-            await viewer.until("a picture", lambda: viewer.updates > 0)
-        wait_for("nothing to be left", lambda: not agent.family() and agent.health()["own"] == 0)
-        assert "nobody came back" in agent.log
-    finally:
-        agent.stop()
-
-
 async def test_several_operators_watch_one_screen_and_each_has_a_sign(agent: Agent, seat: Seat, person: Person) -> None:
     amber = (0xE8, 0xA3, 0x17)
     async with watching(agent, order(person.name)) as (first, _):
@@ -429,59 +222,6 @@ async def test_several_operators_watch_one_screen_and_each_has_a_sign(agent: Age
             await first.until("both signs", lambda: first.count(amber) > alone * 1.5)
         await first.until("one sign", lambda: first.count(amber) == alone)
         assert not first.over.is_set()
-
-
-async def test_a_desktop_ends_with_its_session_and_with_the_role(agent: Agent, seat: Seat, person: Person) -> None:
-    async with watching(agent, order(person.name, kind=DesktopKind.OWN)) as (viewer, _):
-        await viewer.until("a picture", lambda: viewer.updates > 0)
-        (manager,) = [one for one in agent.family() if Path(one.exe()).name == "openbox"]
-        manager.terminate()
-        async with asyncio.timeout(SECONDS):
-            await viewer.over.wait()
-    wait_for("nothing to be left", lambda: not agent.family())
-    assert "Its session ended." in agent.log
-    before = remains(person)
-    async with contextlib.AsyncExitStack() as open_now:
-        viewers = [
-            (await open_now.enter_async_context(watching(agent, order(person.name, kind=kind))))[0]
-            for kind in DesktopKind
-        ]
-        family = agent.family()
-        await asyncio.to_thread(agent.stop)
-        async with asyncio.timeout(SECONDS):
-            for viewer in viewers:
-                await viewer.over.wait()
-    assert all(has_ended(one) for one in family)
-    assert remains(person) <= before
-
-
-@pytest.mark.parametrize("kind", list(DesktopKind))
-async def test_survives_kill_nine_of_its_agent(agent: Agent, seat: Seat, person: Person, kind: DesktopKind) -> None:
-    before = remains(person)
-    async with watching(agent, order(person.name, kind=kind)) as (viewer, _):
-        await viewer.until("a picture", lambda: viewer.updates > 0)
-        family = agent.family()
-        assert len(family) >= 3
-        assert remains(person) != before or kind is DesktopKind.SCREEN
-        agent.kill()
-        async with asyncio.timeout(SECONDS):
-            await viewer.over.wait()
-        await asyncio.to_thread(wait_for, "nothing to run", lambda: all(has_ended(one) for one in family))
-        await asyncio.to_thread(wait_for, "nothing to be left", lambda: remains(person) <= before)
-
-
-def remains(person: Person) -> set[str]:
-    """Files, displays and shared memory of desktops; others on this machine may have some too."""
-    memory = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
-    places = (Path("/tmp/.X11-unix").glob("X*"), Path("/tmp").glob(".X*-lock"))
-    found = {f"memory {words[1]}" for words in memory if words[7] == str(person.uid)}
-    for path in (path for each in places for path in each):
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_uid == person.uid:
-                found.add(str(path))
-    return found | {
-        str(path.parent) for path in Path("/tmp").glob("borealis-desktop-*/Xauthority") if person.owns(path)
-    }
 
 
 async def test_what_cannot_be_shown_is_told_in_a_sentence(agent: Agent, person: Person) -> None:

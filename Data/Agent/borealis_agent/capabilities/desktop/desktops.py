@@ -12,6 +12,7 @@ from borealis_agent.capabilities.desktop import commands, finding, programs, tel
 from borealis_agent.capabilities.desktop.accounts import Account, account_of
 from borealis_agent.capabilities.desktop.finding import NoDesktop, Screen
 from borealis_agent.capabilities.desktop.kept import Kept
+from borealis_agent.capabilities.desktop.remains import sweep
 from borealis_agent.capabilities.entry import Refusing, Visitor
 from borealis_base.clock import Clock
 from borealis_base.tasks import Supervisor
@@ -110,6 +111,7 @@ class Desktops:
 
     async def watch(self) -> None:
         """End what nobody came back to; a background task for as long as the role is up."""
+        sweep()
         while True:
             await self._clock.sleep(CHECK_SECONDS)
             now = self._clock.monotonic()

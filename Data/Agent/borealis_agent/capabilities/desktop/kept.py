@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from borealis_agent.capabilities.desktop import telling
 from borealis_agent.capabilities.desktop.finding import NoDesktop
+from borealis_agent.capabilities.desktop.remains import sweep
 
 END_SECONDS: Final = 10.0
 _CODE: Final = Path(__file__).resolve().parents[3]
@@ -118,3 +119,4 @@ class Kept:
                 if sys.platform != "win32":
                     os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
+        sweep()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from borealis_agent.capabilities.desktop import commands, signs, telling
+from borealis_agent.capabilities.desktop.remains import FOLDER
 
 assert sys.platform != "win32"  # so that the other platform's type check passes over this file
 
@@ -69,7 +70,7 @@ def own(keeper: Keeper, start: Mapping[str, Any]) -> None:
     """A desktop of its own, for one visitor after another, until its session ends."""
     whom = _whom(start)
     # The account may read what is in here, but not change which files there are: it never says where we connect to.
-    folder = tempfile.mkdtemp(prefix="borealis-desktop-")
+    folder = tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-")
     keeper.folders.append(folder)
     os.chmod(folder, 0o711)  # noqa: PTH101, S103
     cookie, place = Path(folder) / "Xauthority", Path(folder) / "server"
