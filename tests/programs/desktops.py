@@ -21,6 +21,7 @@ from tests.programs.desktop import Desktop
 PROGRAMS = ("Xvfb", "x11vnc", "Xvnc", "openbox", "xterm")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 SKIP = os.geteuid() != 0 or bool(MISSING) if sys.platform == "linux" else True
+TERMINAL = "xterm -geometry 80x20+20+80 -bg '#102040' -fg '#ffffff'"
 _HAND = """
 import sys, time
 from Xlib import X, display
@@ -167,9 +168,8 @@ def a_seat(person: Person, *, size: str = "1024x700", terminal: bool = True) -> 
         with Desktop(folder, person.command, owner=(person.uid, person.gid), size=size) as desktop:
             seat = Seat(person, desktop)
             try:
-                seat.start("openbox")
-                if terminal:
-                    seat.start("xterm", "-geometry", "80x20+20+80", "-bg", "#102040", "-fg", "#ffffff")
+                # Openbox passes over what shows itself while it starts.
+                seat.start("openbox", *(("--startup", TERMINAL) if terminal else ()))
                 yield seat
             finally:
                 seat.end()

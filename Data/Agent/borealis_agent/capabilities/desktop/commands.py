@@ -79,6 +79,9 @@ def session_commands(home: str, look: Which = which, readable: Callable[[str], b
     manager = next(filter(None, map(look, _MANAGERS)), None)
     if manager is None and terminal is None:
         raise NoDesktop("missing", INSTALL["session"])
+    if manager and terminal and Path(manager).resolve().name == "openbox":
+        # It passes over what shows itself while it starts, so it has to start the terminal itself.
+        return [[manager, "--startup", terminal]]
     return [[program] for program in (manager, terminal) if program]
 
 

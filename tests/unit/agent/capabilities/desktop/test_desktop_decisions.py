@@ -118,7 +118,8 @@ def test_an_own_desktop_is_served_without_listening() -> None:
 @pytest.mark.parametrize(
     ("installed", "files", "wanted"),
     [
-        ({"openbox": "/b/openbox", "xterm": "/b/xterm"}, set(), [["/b/openbox"], ["/b/xterm"]]),
+        ({"openbox": "/b/openbox", "xterm": "/b/xterm"}, set(), [["/b/openbox", "--startup", "/b/xterm"]]),
+        ({"twm": "/b/twm", "xterm": "/b/xterm"}, set(), [["/b/twm"], ["/b/xterm"]]),
         ({"xterm": "/b/xterm"}, set(), [["/b/xterm"]]),
         ({"x-session-manager": "/b/startxfce4", "xterm": "/b/xterm"}, {"/etc/X11/Xsession"}, [["/etc/X11/Xsession"]]),
         ({"x-session-manager": "/b/startxfce4"}, set(), [["/b/startxfce4"]]),
