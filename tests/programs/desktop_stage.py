@@ -110,7 +110,8 @@ async def calling(agent: Agent, order: DesktopOrder) -> AsyncIterator[Caller]:
 async def watching(agent: Agent, order: DesktopOrder) -> AsyncIterator[tuple[Viewer, dict[str, Any]]]:
     """Open and view; gives what ``opened`` told."""
     async with calling(agent, order) as caller:
-        told = await caller.line()
+        while (told := await caller.line())["type"] == "wait":
+            assert "starting" in told["why"]
         assert told["type"] == "opened", (told, agent.log)
         async with viewing(Streams(caller.reader, caller.writer)) as viewer:
             yield viewer, told

@@ -26,6 +26,9 @@ DETACHED_SECONDS: Final = 300.0
 CHECK_SECONDS: Final = 5.0
 READY_SECONDS: Final = 90.0
 """Longer than a keeper takes, with each of its limits."""
+SLOW_SECONDS: Final = 6.0
+"""After so long whoever waits is told that it goes on."""
+WHY_SLOW: Final = "The device is starting the desktop."
 WHY_WAIT: Final = "The user of the device is asked whether you may see the screen."
 DENIED: Final = "The user did not allow it."
 SILENT: Final = "The user was asked and did not answer in {seconds} s, which counts as a no."
@@ -301,6 +304,8 @@ class Desktops:
         try:
             async with asyncio.timeout(seconds), Supervisor() as both:
                 first: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
+                if seconds == READY_SECONDS:
+                    both.start("ask for patience", self._ask_for_patience(visitor))
                 both.start("notice who goes", _notice(visitor, first))
                 both.start("hear a keeper", _hear_first(kept, first))
                 said = await first.get()
@@ -312,6 +317,12 @@ class Desktops:
             why = "what keeps it ended unexpectedly" if said is None else str(said.get("why"))
             raise NoDesktop("failed", why[:500])
         return dict(said)
+
+    async def _ask_for_patience(self, visitor: Visitor) -> None:
+        """A busy machine is slow to start a desktop, and the Engine does not wait for long without a word."""
+        await self._clock.sleep(SLOW_SECONDS)
+        with contextlib.suppress(OSError):
+            await visitor.send("wait", seconds=int(READY_SECONDS - SLOW_SECONDS), why=WHY_SLOW)
 
     async def _open(
         self,
