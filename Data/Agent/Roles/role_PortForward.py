@@ -4,6 +4,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from borealis_agent.capabilities.entry import Visitor
 from borealis_agent.role_api import RoleContext
@@ -39,7 +40,7 @@ class Role(EntryRole[ForwardOrder]):
         targets = Targets(os.environ.get("BOREALIS_FORWARD_HOSTS", ""))
         for word in targets.mistakes:
             self.ctx.log(f"BOREALIS_FORWARD_HOSTS: {word!r} is neither any, device, an address nor a network")
-        self._forwards = Forwards(targets=targets, closed=self._tunnel_ends_here, say=self.ctx.log)
+        self._forwards = Forwards(targets=targets, closed=self._tunnel_ends_here, engine=self._engine, say=self.ctx.log)
 
     async def serve(self, order: ForwardOrder, visitor: Visitor) -> None:
         """One connection."""
@@ -50,6 +51,10 @@ class Role(EntryRole[ForwardOrder]):
         """Where it listens, and how many connections there are."""
         carried = {"connections": 0, "opened": 0} if self._forwards is None else self._forwards.report()
         return {"state": "running", "listening": self.listening, **carried}
+
+    def _engine(self) -> tuple[str, int]:
+        called = urlsplit(self.ctx.hooks.get("get_server_url", str)())
+        return called.hostname or "", called.port or 443
 
     def _tunnel_ends_here(self) -> frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]:
         """The device's address in the tunnel, where its entries are, and the Engine's. Loopback stays a target."""

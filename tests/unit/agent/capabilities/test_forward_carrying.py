@@ -22,7 +22,7 @@ def order(port: int, host: str = "127.0.0.1") -> ForwardOrder:
 
 
 def forwards(said: list[str] | None = None, **options: Any) -> Forwards:
-    options = {"targets": Targets(), "closed": frozenset, **options}
+    options = {"targets": Targets(), "closed": frozenset, "engine": lambda: ("", 0), **options}
     return Forwards(say=(said if said is not None else []).append, **options)
 
 
@@ -236,3 +236,16 @@ async def test_rejects_one_more_than_the_device_carries_and_who_speaks_too_soon(
             assert (await visitor.first_message())["type"] == "open"
             with pytest.raises(BadLine):
                 await carrier.serve(order(port), visitor)
+
+
+@pytest.mark.parametrize("called", ["localhost", "127.0.0.1"])
+async def test_rejects_the_engine_itself_also_by_another_address_of_its_machine(called: str) -> None:
+    async def nobody(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        """Nobody gets here."""
+
+    async with target(nobody) as port:
+        carrier = forwards(engine=lambda: (called, port))
+        for host in ("127.0.0.1", "127.0.0.2", "localhost"):
+            async with visiting(carrier, order(port, host)) as (_, serving):
+                with pytest.raises(Refusing, match="the Engine itself"):
+                    await serving

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from borealis_agent.capabilities.entry import Refusing
-from borealis_agent.capabilities.forward.targets import Address, Targets
+from borealis_agent.capabilities.forward.targets import Address, Targets, plain
 from borealis_base.tasks import Supervisor
 from borealis_wire.forward import ForwardReason
 
@@ -25,7 +25,9 @@ _WINDOWS_NO_WAY: Final = frozenset({1231, 1232, 10049, 10051, 10065, 10013})
 _REFUSED: Final = frozenset({errno.ECONNREFUSED, 1225, 10061})
 
 
-async def connect(host: str, port: int, targets: Targets, *, closed: frozenset[Address]) -> socket.socket:
+async def connect(
+    host: str, port: int, targets: Targets, *, closed: frozenset[Address], engine: tuple[str, int]
+) -> socket.socket:
     """A connection to a target, as seen from this device.
 
     Args:
@@ -33,6 +35,7 @@ async def connect(host: str, port: int, targets: Targets, *, closed: frozenset[A
         port: TCP.
         targets: what may be connected to; asked for each address.
         closed: addresses that are never a target.
+        engine: host and port that the Engine is called at.
 
     Raises:
         Refusing: there is none, with one of ``ForwardReason``.
@@ -40,7 +43,8 @@ async def connect(host: str, port: int, targets: Targets, *, closed: frozenset[A
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             found = await _addresses(host)
-            objections = [(one, targets.objection(one, closed=closed)) for one in found]
+            own = await _engine_addresses(engine[0]) if port == engine[1] else frozenset()
+            objections = [(one, targets.objection(one, closed=closed, engine=own)) for one in found]
             allowed = [one for one, objection in objections if not objection]
             if not allowed:
                 raise Refusing(ForwardReason.NOT_ALLOWED, objections[0][1])
@@ -49,6 +53,13 @@ async def connect(host: str, port: int, targets: Targets, *, closed: frozenset[A
         raise Refusing(ForwardReason.TIMED_OUT, f"{host} port {port} did not answer within 10 s.") from None
     except OSError as error:
         raise _refusing(error, host, port) from error
+
+
+async def _engine_addresses(host: str) -> frozenset[Address]:
+    try:
+        return frozenset(map(plain, await _addresses(host)))
+    except Refusing:
+        return frozenset()
 
 
 async def _addresses(host: str) -> list[Address]:

@@ -28,6 +28,7 @@ class Forwards:
     Args:
         targets: what may be connected to.
         closed: gives the addresses that are never a target, as they are now.
+        engine: gives host and port that the Engine is called at.
         say: writes a line of the log.
         most: connections at a time.
     """
@@ -37,11 +38,13 @@ class Forwards:
         *,
         targets: Targets,
         closed: Callable[[], frozenset[Address]],
+        engine: Callable[[], tuple[str, int]],
         say: Callable[[str], None],
         most: int = MOST,
     ) -> None:
         self._targets = targets
         self._closed = closed
+        self._engine = engine
         self._say = say
         self._most = most
         self._carried = 0
@@ -66,7 +69,8 @@ class Forwards:
         self._carried += 1
         try:
             try:
-                target = await connect(order.host, order.port, self._targets, closed=self._closed())
+                closed, engine = self._closed(), self._engine()
+                target = await connect(order.host, order.port, self._targets, closed=closed, engine=engine)
             except Refusing as no:
                 self._say(f"{order.asked_by} got no connection to {order.host} port {order.port}: {no.reason}")
                 raise

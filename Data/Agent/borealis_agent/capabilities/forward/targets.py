@@ -42,18 +42,24 @@ class Targets:
             except ValueError:
                 self.mistakes.append(word)
 
-    def objection(self, address: Address, *, closed: frozenset[Address]) -> str:
+    def objection(
+        self, address: Address, *, closed: frozenset[Address], engine: frozenset[Address] = frozenset()
+    ) -> str:
         """Why no connection goes to an address, as a sentence; empty where one may.
 
         Args:
             address: as resolved.
             closed: the tunnel's own ends, which are never a target.
+            engine: the Engine's own addresses, where the port is the one that it is called at.
         """
         address = plain(address)
         if address.is_multicast or address in _NOT_ONE or address in _THIS_HOST:
             return f"{address} is not the address of one machine."
         if address in closed:
             return f"{address} is an end of the tunnel itself: the Engine forwards nothing into it."
+        if address in engine or (self._is_here(address) and any(map(self._is_here, engine))):
+            # Whoever may forward is an operator and has a way there; by this one the Engine would see the device call.
+            return f"{address} is the Engine itself, which is called directly."
         if any(address in network for network in self._networks):
             return ""
         if address.is_link_local or address == _METADATA:
