@@ -27,12 +27,11 @@ class ForwardLine(Line):
     def break_when_closed(self, *, broken: bool) -> None:
         """Whether the device sees a break, or an end, when this is closed, or the Engine is killed."""
         given: Any = self._writer.get_extra_info("socket")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it may be closed already
             given.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, broken, 0))
 
     def break_off(self) -> None:
-        """Close the connection at once; the device sees a break. Never waits."""
-        self.break_when_closed(broken=True)
+        """Close the connection at once. Never waits."""
         self._writer.transport.abort()
 
 
