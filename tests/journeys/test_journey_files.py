@@ -261,3 +261,56 @@ def test_a_browser_that_goes_away_ends_its_download(house: House, home: Path) ->
     wait_for("no process to be left", nobody_left)
     with house.engine.owner() as client:
         wait_for("no transfer", lambda: not client.get("/api/transfers").json()["transfers"])
+
+
+def test_the_command_line_copies_both_ways_and_whole_folders(house: House, home: Path, tmp_path: Path) -> None:
+    local, back = tmp_path / "local", tmp_path / "back"
+    (local / "sub").mkdir(parents=True)
+    back.mkdir()
+    (local / "a.bin").write_bytes(LARGE)
+    (local / "sub" / "run.sh").write_bytes(b"#!/bin/sh\n")
+    (local / "sub" / "run.sh").chmod(0o755)
+    (local / "link").symlink_to("a.bin")
+    status, said = house.run("cp", str(local / "a.bin"), f"{house.guid}:{home}")
+    assert (status, (home / "a.bin").read_bytes() == LARGE) == (0, True), said
+    status, said = house.run("cp", str(local / "a.bin"), f"{house.guid}:{home}/a.bin")
+    assert (status, "is there already" in said) == (1, True), said
+    status, said = house.run("cp", "-r", str(local), f"{house.guid}:{home}/")
+    assert (status, "link is left out" in said) == (0, True), said
+    assert (home / "local" / "sub" / "run.sh").stat().st_mode & 0o777 == 0o755
+    status, said = house.run("ls", f"{house.guid}:{home}/local")
+    assert (status, "a.bin" in said, "sub/" in said) == (0, True, True), said
+    status, said = house.run("cp", f"{house.guid}:{home}/a.bin", str(back))
+    assert (status, (back / "a.bin").read_bytes() == LARGE) == (0, True), said
+    status, said = house.run("cp", "-r", f"{house.guid}:{home}/local", str(back))
+    assert (status, (back / "local" / "sub" / "run.sh").read_bytes()) == (0, b"#!/bin/sh\n"), said
+    status, said = house.run("cp", f"{house.guid}:{home}/nothing", str(back))
+    assert (status, "There is no" in said) == (1, True), said
+    status, said = house.run("cp", f"{house.guid}:/etc/shadow", str(back), "--user", "no-such-person")
+    assert (status, "There is no account" in said) == (1, True), said
+    assert house.run("cp", "a", "b")[0] == 2
+    assert sorted(one.name for one in back.iterdir()) == ["a.bin", "local"]
+
+
+def test_the_command_line_goes_on_by_itself_when_engine_or_agent_were_away(house: House, home: Path) -> None:
+    source = home / "source.bin"
+    data = some_bytes(300_000_000, 2)
+    source.write_bytes(data)
+    for words, result, pattern in (
+        (("cp", str(source), f"{house.guid}:{home}/up.bin"), home / "up.bin", ".borealis-*.part"),
+        (("cp", f"{house.guid}:{source}", str(home / "down.bin")), home / "down.bin", ".borealis-*.part"),
+    ):
+
+        def came(pattern: str = pattern) -> bool:
+            return any(one.stat().st_size > 5_000_000 for one in home.glob(pattern))
+
+        with house.command(*words) as process:
+            wait_for("a part of it", came, seconds=60)
+            house.engine.kill()
+            house.engine.start()
+            wait_online(house.engine, house.agent, seconds=90)
+            out, err = process.communicate(timeout=200)
+            assert process.returncode == 0, out + err
+            assert "Going on" in err
+        assert result.read_bytes() == data
+        assert not list(home.glob(pattern))

@@ -1,7 +1,6 @@
 """An Engine and an agent of one machine, and files between them as an operator's program brings and fetches them."""
 
 import hashlib
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def file_pair(root: Path) -> tuple[EngineProgram, AgentProgram]:
 
 def some_bytes(size: int, seed: int = 1) -> bytes:
     """Bytes that no part of is like another."""
-    return random.Random(seed).randbytes(size)
+    return hashlib.shake_128(str(seed).encode()).digest(size)
 
 
 def digest(data: bytes) -> str:

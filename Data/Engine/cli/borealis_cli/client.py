@@ -1,17 +1,18 @@
 """The Engine's REST API: requests, and answers or sentences. Safe to use from several threads at once."""
 
+import contextlib
 import json
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Self
 from urllib.parse import quote
 
 import httpx
 
 from borealis_base.backoff import Backoff
-from borealis_cli.errors import Refusal, Unreachable
+from borealis_cli.errors import CliError, Refusal, Unreachable
 from borealis_cli.places import Target
 from borealis_cli.trust import pinned_context
 
@@ -19,6 +20,8 @@ CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 30
 """How long one long poll asks the Engine to hold its answer back."""
+SEND_SECONDS: Final = 900.0
+"""How long a device may take to bring a large file to its disk."""
 PATIENCE_SECONDS: Final = 600.0
 """How long an Engine may be away while somebody waits for a run: it may be restarting."""
 
@@ -33,8 +36,10 @@ class EngineClient:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        find_again: Callable[[], Target] | None = None,
     ) -> None:
         self.target = target
+        self._find_again = find_again
         self._sleep = sleep
         self._monotonic = monotonic
         self._http = httpx.Client(
@@ -108,6 +113,24 @@ class EngineClient:
             raise Unreachable(f"What answers at {self.target.url} is no Borealis Engine of this version.")
         return answer.content
 
+    @contextlib.contextmanager
+    def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """Ask for what is long; read it as it comes. Raises as :meth:`get`, and so does reading."""
+        try:
+            with self._http.stream("GET", path, **options) as answer:
+                if answer.status_code >= 400:
+                    answer.read()
+                    _read(answer, self.target.url)
+                yield answer
+        except httpx.TransportError as error:
+            raise Unreachable(_why(error, self.target.url)) from error
+
+    def send(self, path: str, params: Mapping[str, Any], content: Iterable[bytes], size: int) -> dict[str, Any]:
+        """Put what is long, as it comes; ``size`` in bytes. Raises as :meth:`get`."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        limits = httpx.Timeout(SEND_SECONDS, connect=CONNECT_SECONDS)
+        return self.request("PUT", path, params=dict(params), content=content, headers=headers, timeout=limits)
+
     def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """One request; ``options`` as httpx takes them. Raises as :meth:`get`."""
         return _read(self._answer(method, path, **options), self.target.url)
@@ -121,13 +144,22 @@ class EngineClient:
         except httpx.TransportError as error:
             raise Unreachable(_why(error, url)) from error
 
-    def become(self, target: Target) -> bool:
-        """Go on with the token of ``target``, the same Engine's; True where it is another than before."""
-        changed = target.url == self.target.url and target.token != self.target.token
-        if changed:
-            self.target = target
-            self._http.headers["Authorization"] = f"Bearer {target.token}"
-        return changed
+    def renew(self) -> bool:
+        """The token is not taken any more: an Engine that was restarted has given its owner another one.
+
+        Returns:
+            Whether there is another one now.
+        """
+        try:
+            found = self.target if self._find_again is None else self._find_again()
+        except CliError:
+            return False
+        if not found.token or (found.url, found.ca_pem) != (self.target.url, self.target.ca_pem):
+            return False
+        is_other = found.token != self.target.token
+        self.target = found
+        self._http.headers["Authorization"] = f"Bearer {found.token}"
+        return is_other
 
     @property
     def cookies(self) -> httpx.Cookies:

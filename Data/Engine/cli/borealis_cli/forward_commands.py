@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from borealis_cli.client import EngineClient, segment
 from borealis_cli.errors import FAILED
 from borealis_cli.lookups import find_device
-from borealis_cli.options import DeviceName, Json, engine, look_again, print_json, surroundings
+from borealis_cli.options import DeviceName, Json, engine, print_json, surroundings
 from borealis_cli.surroundings import Surroundings
 from borealis_cli.tables import show_table
 from borealis_cli.text import ago, clean
@@ -42,25 +41,20 @@ def forward(
     wanted = [read_wanted(spec) for spec in specs]
     with engine(ctx) as client:
         device = find_device(client, name)
-        status = _Forwarding(
-            around, client, str(device["guid"]), clean(str(device["hostname"])), lambda: look_again(ctx, client)
-        ).run(wanted)
+        status = _Forwarding(around, client, str(device["guid"]), clean(str(device["hostname"]))).run(wanted)
     raise typer.Exit(status)
 
 
 class _Forwarding:
     """The forwards of one command."""
 
-    def __init__(
-        self, around: Surroundings, client: EngineClient, guid: str, hostname: str, look: Callable[[], bool]
-    ) -> None:
+    def __init__(self, around: Surroundings, client: EngineClient, guid: str, hostname: str) -> None:
         from borealis_cli.forwarding import Figures
 
         self._around = around
         self._client = client
         self._guid = guid
         self._hostname = hostname
-        self._look = look
         self._figures = Figures()
         self._has_status = False
 
@@ -106,7 +100,6 @@ class _Forwarding:
                         self._figures,
                         say=self._say,
                         on_open=opened,
-                        look_again=self._look,
                     ).run()
                 )
                 for one in wanted

@@ -87,7 +87,6 @@ class LocalForward:
         figures: counts what goes through.
         say: tells the operator something.
         on_open: hears where it listens, each time the forward is open.
-        look_again: finds out whether there is another token now than the client has, and gives it that.
     """
 
     def __init__(
@@ -99,7 +98,6 @@ class LocalForward:
         *,
         say: Callable[[str], None],
         on_open: Callable[[Wanted, int], None],
-        look_again: Callable[[], bool],
     ) -> None:
         self._client = client
         self._guid = guid
@@ -107,7 +105,6 @@ class LocalForward:
         self._figures = figures
         self._say = say
         self._on_open = on_open
-        self._look_again = look_again
         self._session = ""
         self._tasks = Supervisor()
 
@@ -149,7 +146,7 @@ class LocalForward:
     def _passes(self, error: CliError) -> bool:
         """Whether what went wrong on the way back may be over in a moment."""
         if isinstance(error, Refusal):
-            return error.http_status >= 500 or (error.http_status == 401 and self._look_again())
+            return error.http_status >= 500 or (error.http_status == 401 and self._client.renew())
         return True
 
     @contextlib.asynccontextmanager

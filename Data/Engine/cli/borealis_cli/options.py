@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from borealis_cli.client import EngineClient
-from borealis_cli.errors import CliError
-from borealis_cli.places import find_target
+from borealis_cli.places import Target, find_target
 from borealis_cli.surroundings import Surroundings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the Engine's answer as it is, for programs.")]
@@ -33,20 +32,12 @@ def engine(ctx: typer.Context) -> Iterator[EngineClient]:
         CliError: nobody is signed in.
     """
     around = surroundings(ctx)
-    target = find_target(around.environ, around.home, prefer_login=around.prefer_login, checkout=_checkout())
-    with EngineClient(target, transport=around.transport, sleep=around.sleep) as client:
+
+    def find() -> Target:
+        return find_target(around.environ, around.home, prefer_login=around.prefer_login, checkout=_checkout())
+
+    with EngineClient(find(), transport=around.transport, sleep=around.sleep, find_again=find) as client:
         yield client
-
-
-def look_again(ctx: typer.Context, client: EngineClient) -> bool:
-    """Whether there is another token now than the client has, which it has then: the owner's is new at each start."""
-    around = surroundings(ctx)
-    try:
-        return client.become(
-            find_target(around.environ, around.home, prefer_login=around.prefer_login, checkout=_checkout())
-        )
-    except CliError:
-        return False
 
 
 def print_json(around: Surroundings, answer: Any) -> None:
