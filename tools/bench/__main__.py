@@ -1,4 +1,4 @@
-"""``./Borealis.sh bench [--page|--playbook|--screen|--tunnels] [--json FILE]``: what this machine reaches."""
+"""``./Borealis.sh bench [--page|--playbook|--screen|--tunnels|--files] [--json FILE]``: what this machine reaches."""
 
 import argparse
 import asyncio
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--playbook", action="store_true", help="time a playbook's events to the page, nothing else")
     parser.add_argument("--screen", action="store_true", help="measure a live view of a screen, and nothing else")
     parser.add_argument("--tunnels", action="store_true", help="measure 500 idle tunnels, and nothing else (root)")
+    parser.add_argument("--files", action="store_true", help="a 200 MB file through a tunnel, beside iperf3 (root)")
     options = parser.parse_args()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="borealis-bench-") as folder:
@@ -49,6 +50,7 @@ def chosen(root: Path, options: argparse.Namespace) -> list[Figure] | None:
             (options.playbook, playbook),
             (options.screen, screen),
             (options.tunnels, tunnels),
+            (options.files, files),
         )
         if wanted
     ]
@@ -65,6 +67,17 @@ def tunnels(_root: Path, _options: argparse.Namespace) -> list[Figure] | None:
     """Idle tunnels, in a network namespace of their own; None where that cannot be made."""
     say("500 idle tunnels, in a network namespace of their own: three minutes")
     return figures_in_a_namespace()
+
+
+def files(root: Path, _options: argparse.Namespace) -> list[Figure] | None:
+    """A large file through a tunnel; None, and a word about it, where it cannot be measured."""
+    from bench.files import figures_of, missing
+
+    if missing():
+        say(f"Not here: {', '.join(missing())}: apt-get install iproute2 wireguard-tools wireguard-go iperf3 curl")
+        return None
+    say("200 MB to a device and back, beside iperf3, through WireGuard between two network namespaces: two minutes")
+    return figures_of(root / "files")
 
 
 def programs(root: Path, options: argparse.Namespace) -> list[Figure]:
