@@ -13,6 +13,11 @@ export function rememberCsrf(value: string): void {
   csrf = value;
 }
 
+/** What requests repeat that are not made by `api`: those whose progress is watched. */
+export function csrfNow(): string {
+  return csrf;
+}
+
 /** Called when the Engine no longer knows the session. */
 export function whenSignedOut(tell: () => void): void {
   onSignedOut = tell;

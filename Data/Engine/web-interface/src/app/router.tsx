@@ -15,6 +15,7 @@ import { scriptSearch, scriptsSearch } from "@/features/scripts/find";
 import { devicesQuery } from "@/features/devices/queries";
 import { lazyPage } from "./lazy";
 import { NotFound, RouteError } from "./RouteError";
+import { filesSearch } from "@/features/files/paths";
 import { Shell } from "./Shell";
 import { queryClient } from "./queries";
 import { meQuery } from "./session";
@@ -114,6 +115,12 @@ const deviceTabs = [
     getParentRoute: () => device,
     path: "shell",
     component: lazyPage(() => import("@/features/shell/ShellTab"), "ShellTab"),
+  }),
+  createRoute({
+    getParentRoute: () => device,
+    path: "files",
+    validateSearch: filesSearch,
+    component: lazyPage(() => import("@/features/files/FilesTab"), "FilesTab"),
   }),
   createRoute({ getParentRoute: () => device, path: "macro", component: lazyPage(() => import("@/features/macro/MacroTab"), "MacroTab") }),
   createRoute({ getParentRoute: () => device, path: "roles", component: lazyPage(tabs, "RolesTab") }),

@@ -40,6 +40,7 @@ export function DevicePage() {
   const maySeeScreen = useMay("screen.view");
   const mayDesktop = useMay("desktop");
   const mayShell = useMay("shell");
+  const mayFiles = useMay("files");
   const mayStart = useMay("runs.start");
   const openRun = useOpenRun();
   const settled = useDeviceAct(guid, "Noted: there is one machine only.");
@@ -73,7 +74,15 @@ export function DevicePage() {
 
   const state = deviceState(device);
   const current = path.split("/")[3] || "summary";
-  const may: Partial<Record<string, boolean>> = { activity: mayRuns, screen: maySeeScreen, desktop: mayDesktop, shell: mayShell, macro: mayStart && mayRuns, logs: mayStart && mayRuns };
+  const may: Partial<Record<string, boolean>> = {
+    activity: mayRuns,
+    screen: maySeeScreen,
+    desktop: mayDesktop,
+    shell: mayShell,
+    files: mayFiles,
+    macro: mayStart && mayRuns,
+    logs: mayStart && mayRuns,
+  };
   // What only an agent tells or does is not offered where there is none.
   const tabs = TABS.filter((tab) => (may[tab.value] ?? true) && (device.has_agent || ["summary", "activity"].includes(tab.value)));
 

@@ -8,6 +8,7 @@ export const TABS: readonly { value: string; label: string }[] = [
   { value: "screen", label: "Screen" },
   { value: "desktop", label: "Desktop" },
   { value: "shell", label: "Shell" },
+  { value: "files", label: "Files" },
   { value: "macro", label: "Macro" },
   { value: "activity", label: "Activity" },
   { value: "roles", label: "Roles" },

@@ -10,6 +10,9 @@ import {
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useMay } from "@/app/session";
 import { useThisDevice } from "@/features/device/useThisDevice";
+import { Transfers } from "@/features/files/Transfers";
+import { upload } from "@/features/files/uploads";
+import { useDrop } from "@/features/files/useDrop";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { close, openAnother, restore, shellsOf, snapshot, subscribe } from "./desk";
@@ -41,6 +44,7 @@ function Shells({ guid, hostname, active }: { guid: string; hostname: string; ac
   const [chosen, setChosen] = useState("");
   const [user, setUser] = useState("");
   const place = useRef<HTMLDivElement>(null);
+  const mayFiles = useMay("files");
 
   useEffect(() => restore(scheme), [scheme]);
 
@@ -63,6 +67,11 @@ function Shells({ guid, hostname, active }: { guid: string; hostname: string; ac
       current.detach();
     };
   }, [current]);
+
+  // Files that are dropped on a terminal go to the home of the account that its shell runs as.
+  const drop = useDrop(mayFiles && active && current !== undefined, (files) => {
+    for (const file of files) upload({ guid, path: file.name, user: current?.user ?? "" }, file);
+  });
 
   const open = () => setChosen(openAnother(guid, user.trim(), scheme).id);
 
@@ -142,7 +151,8 @@ function Shells({ guid, hostname, active }: { guid: string; hostname: string; ac
           {current.message}
         </Alert>
       ) : null}
-      <div id="shell-screen" role="tabpanel" aria-label={`Shell ${current.number} on ${hostname}`} ref={place} className={classes.screen} />
+      <div id="shell-screen" role="tabpanel" aria-label={`Shell ${current.number} on ${hostname}`} ref={place} className={classes.screen} data-over={drop.over || undefined} {...drop.handlers} />
+      {mayFiles ? <Transfers guid={guid} /> : null}
       <Group gap="xs" justify="space-between" align="flex-end">
         <Text size="sm" c="dimmed" role="status">
           {current.state === "opening" ? "Opening the shell…" : current.account ? `${current.shell} as ${current.account}` : ""}
