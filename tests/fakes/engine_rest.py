@@ -368,5 +368,6 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             recordings=entries.recordings,
             transfers=entries.transfers,
             forwards=entries.forwards,
+            rdp=entries.rdp,
         )
         yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)

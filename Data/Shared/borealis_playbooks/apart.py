@@ -1,5 +1,7 @@
 """Sets a process apart from the machine it runs on: namespaces of its own, a file system of what it needs, no rights.
 
+Used for playbooks, and by the Engine for what speaks RDP to devices.
+
 What a playbook says may run on the machine that plays it (``delegate_to: localhost``, lookups). On the Engine that is
 where the keys of everything lie, so there nothing of it is in reach: no file but the system's programs and Ansible, all
 read-only; no process but its own; an account without rights; no way to gain any. What it writes lies in memory and is
@@ -26,7 +28,7 @@ MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_FILES: Final = 4096
 MOST_PROCESSES: Final = 1024
 """Of the account, in all plays together."""
-_NEW_USER, _NEW_MOUNTS, _NEW_PIDS, _NEW_IPC = 0x10000000, 0x00020000, 0x20000000, 0x08000000
+_NEW_USER, _NEW_MOUNTS, _NEW_PIDS, _NEW_IPC, _NEW_NET = 0x10000000, 0x00020000, 0x20000000, 0x08000000, 0x40000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _REMOUNT, _BIND, _REC, _PRIVATE = 32, 4096, 16384, 1 << 18
 _KEPT_FLAGS: Final = _NOSUID | _NODEV | _NOEXEC | 1024 | 2048 | (1 << 21)  # noatime, nodiratime, relatime
@@ -52,21 +54,24 @@ def keep_to_oneself() -> None:
     _prctl(_DUMPABLE, 0)
 
 
-def enter_namespaces() -> None:
+def enter_namespaces(*, own_network: bool = False) -> None:
     """Give this process's next child process and mount namespaces of its own.
 
     Without root that takes a user namespace, in which the account stays what it is.
+
+    Args:
+        own_network: one that has no way out either, not even to this machine.
 
     Raises:
         CannotSetApart: the machine does not allow it.
     """
     uid, gid = os.getuid(), os.getgid()
-    wanted = _NEW_MOUNTS | _NEW_PIDS | _NEW_IPC | (_NEW_USER if uid else 0)
+    wanted = _NEW_MOUNTS | _NEW_PIDS | _NEW_IPC | (_NEW_USER if uid else 0) | (_NEW_NET if own_network else 0)
     if _libc.unshare(wanted) != 0:
         raise CannotSetApart(
-            "This machine does not let the Engine set a playbook apart from its own files and keys"
-            f" ({os.strerror(ctypes.get_errno())}), so it runs none. Run the Engine as a service of root, or allow user"
-            " namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces)."
+            "This machine does not let the Engine set programs apart from its own files and keys"
+            f" ({os.strerror(ctypes.get_errno())}), so it runs none of them. Run the Engine as a service of root, or"
+            " allow user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces)."
         )
     if uid:
         Path("/proc/self/setgroups").write_text("deny")
@@ -74,12 +79,13 @@ def enter_namespaces() -> None:
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
-def move_in(mountpoint: Path, needed: Sequence[Path]) -> None:
+def move_in(mountpoint: Path, needed: Sequence[Path], account: tuple[int, int] | None = None) -> None:
     """Change into a file system of the system's programs and ``needed``, read-only, and an empty room to write in.
 
     Args:
         mountpoint: an empty folder; nothing of what is mounted there is seen from outside.
         needed: absolute paths that are to be there under the same names.
+        account: uid and gid whose room it is; ``nobody``'s where root gives none.
 
     Raises:
         CannotSetApart: the machine does not allow it.
@@ -112,8 +118,7 @@ def move_in(mountpoint: Path, needed: Sequence[Path]) -> None:
     _make(room)
     room.chmod(0o700)
     if os.getuid() == 0:
-        nobody = _nobody()
-        os.chown(room, nobody.pw_uid, nobody.pw_gid)
+        os.chown(room, *(account or _nobody()))
     os.chdir(new)
     if _libc.pivot_root(b".", b".") != 0:
         raise _refused("pivot_root")
@@ -122,35 +127,40 @@ def move_in(mountpoint: Path, needed: Sequence[Path]) -> None:
     os.chdir(ROOM)
 
 
-def drop_rights() -> None:
+def drop_rights(account: tuple[int, int] | None = None, *, processes: int = MOST_PROCESSES) -> None:
     """Become an account that owns nothing, for good. Without root the account stays, in a world where it owns nothing.
+
+    Args:
+        account: uid and gid to become; ``nobody``'s where none is given.
+        processes: so many the account may have, threads included.
 
     Raises:
         CannotSetApart: there is no such account.
+        OSError: this machine does not know such numbers.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES, MOST_FILES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, MOST_BYTES))
     if os.getuid() == 0:
         # The account that it becomes runs little else; one that it stays may run anything.
-        resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     _prctl(_NO_NEW_PRIVS, 1)
     if os.getuid() == 0:
-        nobody = _nobody()
+        uid, gid = account or _nobody()
         os.setgroups([])
-        os.setresgid(nobody.pw_gid, nobody.pw_gid, nobody.pw_gid)
-        os.setresuid(nobody.pw_uid, nobody.pw_uid, nobody.pw_uid)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
     os.umask(0o077)
 
 
-def _nobody() -> pwd.struct_passwd:
+def _nobody() -> tuple[int, int]:
     try:
         found = pwd.getpwnam("nobody")
     except KeyError as error:
         raise CannotSetApart("This machine has no account 'nobody', as which playbooks run here. Add it.") from error
     if found.pw_uid == 0:
         raise CannotSetApart("The account 'nobody' of this machine is root's. Give it a number of its own.")
-    return found
+    return found.pw_uid, found.pw_gid
 
 
 def _lend(source: Path, root: Path) -> None:
@@ -187,6 +197,6 @@ def _prctl(option: int, value: int) -> None:
 
 def _refused(what: str) -> CannotSetApart:
     return CannotSetApart(
-        f"The Engine's machine does not let it set a playbook apart ({what}: {os.strerror(ctypes.get_errno())}), so it"
-        " runs none. In a container, the Engine needs the right to make namespaces and mounts."
+        f"The Engine's machine does not let it set programs apart ({what}: {os.strerror(ctypes.get_errno())}), so it"
+        " runs none of them. In a container, the Engine needs the right to make namespaces and mounts."
     )

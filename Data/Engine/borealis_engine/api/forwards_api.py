@@ -1,6 +1,6 @@
 """REST door: forwards, which operators ask for here and carry by socket; who has which open, and ending one."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from litestar import delete, get, post
@@ -11,10 +11,9 @@ from borealis_engine.api.access import operator
 from borealis_engine.api.errors import errors
 from borealis_engine.api.operator_shapes import OkAnswer
 from borealis_engine.api.services import Services
-from borealis_engine.forwards import OpenForward
+from borealis_engine.forwards import STREAM_PATH, OpenForward
 from borealis_engine.operators.permissions import Permission, Principal
 
-STREAM_PATH: Final = "/api/forward/stream"
 _Id = Annotated[str, Parameter(max_length=64)]
 _Device = Annotated[str | None, QueryParameter(name="device", max_length=64, description="GUID of a device.")]
 

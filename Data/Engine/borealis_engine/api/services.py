@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from borealis_engine.machines import MachineService
     from borealis_engine.operators.service import OperatorService
     from borealis_engine.overview import OverviewService
+    from borealis_engine.rdp import RdpService
     from borealis_engine.screens import ScreenService
     from borealis_engine.shells import Recordings, ShellService
     from borealis_engine.signing.service import SigningService
@@ -70,6 +71,7 @@ class Services:
         recordings: "Recordings",
         transfers: "TransferService",
         forwards: "ForwardService",
+        rdp: "RdpService",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -100,3 +102,4 @@ class Services:
         self.recordings = recordings
         self.transfers = transfers
         self.forwards = forwards
+        self.rdp = rdp

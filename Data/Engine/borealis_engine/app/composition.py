@@ -266,6 +266,7 @@ async def _start(settings: EngineSettings, db: Database, clock: Clock, randomnes
         recordings=entries.recordings,
         transfers=entries.transfers,
         forwards=entries.forwards,
+        rdp=entries.rdp,
     )
     rest = create_api(services, metrics=metrics)
     engine = Engine(services, metrics, gateway, entries, gateway.asgi(rest), clock.now())

@@ -6,7 +6,7 @@ from typing import Any
 
 from borealis_base.clock import Clock
 from borealis_engine.activity import UseRecorder
-from borealis_engine.app.ways import LocalWay, TunnelWay
+from borealis_engine.app.ways import KnownTunnels, LocalWay, TunnelWay
 from borealis_engine.audit import AuditLog
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.settings import EngineSettings
@@ -15,8 +15,11 @@ from borealis_engine.desktops import STREAM_PATH as DESKTOP_STREAM
 from borealis_engine.desktops import DesktopService, Policies
 from borealis_engine.devices import DeviceService
 from borealis_engine.forwards import FORWARDS, ForwardService
+from borealis_engine.forwards import STREAM_PATH as FORWARD_STREAM
 from borealis_engine.lines import Stays, Streams, Way
 from borealis_engine.operators.service import OperatorService
+from borealis_engine.rdp import RDP, KnownCertificates, RdpService
+from borealis_engine.rdp import STREAM_PATH as RDP_STREAM
 from borealis_engine.shells import Recordings, ShellService
 from borealis_engine.signing import SigningService
 from borealis_engine.storage import Database
@@ -32,6 +35,7 @@ class Entries:
     recordings: Recordings
     shells: ShellService
     desktops: DesktopService
+    rdp: RdpService
     transfers: TransferService
     forwards: ForwardService
     streams: Mapping[str, Streams]
@@ -49,7 +53,11 @@ class Entries:
 
     def figures(self) -> dict[str, Mapping[str, int]]:
         """Sizes, for metrics and debugging."""
-        return {"shells": self.shells.statistics(), **{name: {"open": len(one)} for name, one in self.stays.items()}}
+        return {
+            "shells": self.shells.statistics(),
+            "rdp": self.rdp.statistics(),
+            **{name: {"open": len(one)} for name, one in self.stays.items()},
+        }
 
     def end_all(self) -> None:
         """Who is connected is told that the Engine ends. Never waits."""
@@ -95,6 +103,7 @@ async def make_entries(
     operators.on_rights_changed(shells.rights_changed)
     stays = {
         "desktops": Stays(DESKTOP, **account),
+        "remote desktops by RDP": Stays(RDP, **account),
         "files": Stays(FILES_STAYS, **account),
         "forwards": Stays(FORWARDS, **account),
     }
@@ -105,6 +114,17 @@ async def make_entries(
         port=settings.tunnel.desktop_port,
         **reaching,
     )
+    rdp = RdpService(
+        stays=stays["remote desktops by RDP"],
+        way=way,
+        tunnels=KnownTunnels(tunnels),
+        certificates=KnownCertificates(db=db, clock=clock),
+        clock=clock,
+        randomness=randomness,
+        mountpoint=settings.paths.rdp,
+        port=settings.tunnel.rdp_port,
+        most=settings.tunnel.rdp_sessions,
+    )
     transfers = TransferService(stays=stays["files"], audit=audit, port=settings.tunnel.files_port, **reaching)
     forwards = ForwardService(stays=stays["forwards"], port=settings.tunnel.forward_port, **reaching)
     for one in stays.values():
@@ -113,8 +133,9 @@ async def make_entries(
         recordings=recordings,
         shells=shells,
         desktops=desktops,
+        rdp=rdp,
         transfers=transfers,
         forwards=forwards,
-        streams={DESKTOP_STREAM: desktops, "/api/forward/stream": forwards},
+        streams={DESKTOP_STREAM: desktops, RDP_STREAM: rdp, FORWARD_STREAM: forwards},
         stays=stays,
     )

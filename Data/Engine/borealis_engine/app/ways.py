@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -76,6 +76,22 @@ class TunnelWay:
             named = urlsplit(self._public_url or f"//{host}").hostname or ""
             return split_endpoint(join_endpoint(named, self._settings.port))[0]
         return "localhost"
+
+
+class KnownTunnels:
+    """What is known of devices' tunnels; implements ``rdp.ports.Tunnels``."""
+
+    def __init__(self, tunnels: TunnelService) -> None:
+        self._tunnels = tunnels
+
+    def allowed(self, record: DeviceRecord) -> Collection[int]:
+        """As ``rdp.ports.Tunnels``."""
+        return self._tunnels.ports(record).ports
+
+    def tunnel_id(self, guid: str) -> str:
+        """As ``rdp.ports.Tunnels``."""
+        lease = self._tunnels.lease(guid)
+        return "" if lease is None else lease.tunnel_id
 
 
 def _is_loopback(address: str) -> bool:

@@ -46,6 +46,11 @@ class EnginePaths:
         return self.root / "Data" / "Controller"
 
     @property
+    def rdp(self) -> Path:
+        """An empty folder, over which each RDP session mounts the file system that it alone sees."""
+        return self.root / "Data" / "Remote_Desktop"
+
+    @property
     def vpn_server(self) -> Path:
         """The Engine's WireGuard key pair."""
         return self.certificates / "VPN_Server"

@@ -12,10 +12,13 @@ SHELL_PORT: Final = 47002
 DESKTOP_PORT: Final = 5900
 FILES_PORT: Final = 47003
 FORWARD_PORT: Final = 47004
+RDP_PORT: Final = 3389
+MOST_RDP_SESSIONS: Final = 8
+"""On this Engine at a time: each takes about 110 MB of its machine's memory."""
 MIN_IDLE_SECONDS: Final = 10
 """Upstream's least is 60; a test should not have to wait that long."""
-_WINDOWS: Final = (3389, 5985, 5986, 3478)
-_OTHERS: Final = (3389, 3478)
+_WINDOWS: Final = (5985, 5986, 3478)
+_OTHERS: Final = (3478,)
 _ADDRESS: Final = ipaddress.IPv4Address("10.255.0.1")
 _NETWORK: Final = ipaddress.IPv4Network("10.255.0.0/16")
 """Upstream's is a /24, which is full with 253 devices."""
@@ -40,6 +43,8 @@ class TunnelSettings:
     desktop_port: int = DESKTOP_PORT
     files_port: int = FILES_PORT
     forward_port: int = FORWARD_PORT
+    rdp_port: int = RDP_PORT
+    rdp_sessions: int = MOST_RDP_SESSIONS
     windows_ports: tuple[int, ...] = ()
     """Set by somebody; empty for the default."""
     key_root: Path | None = None
@@ -50,7 +55,7 @@ class TunnelSettings:
         is_windows = "windows" in operating_system.lower()
         if is_windows and self.windows_ports:
             return sorted(set(self.windows_ports))
-        entries = (self.shell_port, self.desktop_port, self.files_port, self.forward_port)
+        entries = (self.shell_port, self.desktop_port, self.files_port, self.forward_port, self.rdp_port)
         return sorted({*(_WINDOWS if is_windows else _OTHERS), *entries})
 
     def in_force(self) -> dict[str, str]:
@@ -67,6 +72,8 @@ class TunnelSettings:
             "BOREALIS_DESKTOP_PORT": str(self.desktop_port),
             "BOREALIS_FILES_PORT": str(self.files_port),
             "BOREALIS_FORWARD_PORT": str(self.forward_port),
+            "BOREALIS_RDP_PORT": str(self.rdp_port),
+            "BOREALIS_RDP_SESSIONS": str(self.rdp_sessions),
             "BOREALIS_TUNNEL_LOCAL": "1" if self.local else "",
             "BOREALIS_WIREGUARD_KEY_ROOT": str(self.key_root or ""),
         }
@@ -103,6 +110,8 @@ def load_tunnel_settings(environ: Mapping[str, str]) -> TunnelSettings:
         desktop_port=_number(environ, "BOREALIS_DESKTOP_PORT", plain.desktop_port, 1, 65535),
         files_port=_number(environ, "BOREALIS_FILES_PORT", plain.files_port, 1, 65535),
         forward_port=_number(environ, "BOREALIS_FORWARD_PORT", plain.forward_port, 1, 65535),
+        rdp_port=_number(environ, "BOREALIS_RDP_PORT", plain.rdp_port, 1, 65535),
+        rdp_sessions=_number(environ, "BOREALIS_RDP_SESSIONS", plain.rdp_sessions, 0, 256),
         local=environ.get("BOREALIS_TUNNEL_LOCAL") == "1",
         key_root=Path(environ[f"{name}KEY_ROOT"]).absolute() if environ.get(f"{name}KEY_ROOT") else None,
     )

@@ -4,6 +4,6 @@ Owns no tables. Called by ``api`` (who asks, what is open, an end) and, as ``lin
 """
 
 from borealis_engine.forwards.models import OpenForward
-from borealis_engine.forwards.service import FORWARDS, ForwardService
+from borealis_engine.forwards.service import FORWARDS, STREAM_PATH, ForwardService
 
-__all__ = ["FORWARDS", "ForwardService", "OpenForward"]
+__all__ = ["FORWARDS", "STREAM_PATH", "ForwardService", "OpenForward"]

@@ -27,6 +27,7 @@ from borealis_engine.operators.permissions import Permission, Principal
 from borealis_wire.envelope import FORWARD_TYPE
 from borealis_wire.forward import FORWARD_ORDER_SECONDS, ForwardOrder, is_host
 
+STREAM_PATH: Final = "/api/forward/stream"
 FORWARDS: Final = StayKind("forward", "forward", RowKind.FORWARD, Permission.FORWARD, most=64)
 
 

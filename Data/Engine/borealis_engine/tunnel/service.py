@@ -206,6 +206,10 @@ class TunnelService:
                 found.append(lease)
         return sorted(found, key=lambda lease: lease.hostname.casefold())
 
+    def lease(self, guid: str) -> Lease | None:
+        """A device's tunnel that is up. Asks for nobody's rights."""
+        return self._leases.get(guid)
+
     def ports(self, record: DeviceRecord) -> PortList:
         """A device's allow-list."""
         return self._lists.of(record)
