@@ -1978,6 +1978,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rdp/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AskForRdp
+         * @description A ticket for a device's remote desktop, good once and for 120 s. Brings the tunnel up where there is none.
+         *
+         *     Access: an operator with the permission `desktop`.
+         */
+        post: operations["ask_for_rdp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rdp/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRdp
+         * @description Who has a remote desktop open by RDP, on the devices that one may see.
+         *
+         *     Access: an operator with the permission `desktop`.
+         */
+        get: operations["list_rdp"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rdp/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * EndRdp
+         * @description End somebody's. They are told who did; what runs on the device goes on there.
+         *
+         *     Access: an operator with the permission `desktop`.
+         */
+        delete: operations["end_rdp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/recordings": {
         parameters: {
             query?: never;
@@ -4775,6 +4841,18 @@ export interface components {
             username: string;
         };
         /**
+         * OpenRdp
+         * @description A remote desktop that is open. ``user``: the account on the device; ``since`` in Unix seconds.
+         */
+        OpenRdp: {
+            guid: string;
+            hostname: string;
+            session_id: string;
+            since: number;
+            user: string;
+            username: string;
+        };
+        /**
          * OpenShell
          * @description A shell that is open. ``user``: the account on the device; ``connected``: the operator is there now.
          *
@@ -5070,6 +5148,59 @@ export interface components {
             timeout_seconds: number;
             /** @default [] */
             variables: Record<string, never>[];
+        };
+        /**
+         * RdpSessionAsked
+         * @description ``agent_id``: upstream's, or the device's GUID. ``protocol``: ``rdp``. Width and height in pixels.
+         *
+         *     ``certificate``: SHA-256, in hex, of the certificate that the device is to be known by from now on.
+         */
+        RdpSessionAsked: {
+            /** @default  */
+            agent_id: string;
+            /** @default  */
+            certificate: string;
+            /** @default  */
+            domain: string;
+            /** @default 800 */
+            height: number;
+            /** @default  */
+            password: string;
+            /** @default rdp */
+            protocol: string;
+            /** @default  */
+            username: string;
+            /** @default 1280 */
+            width: number;
+        };
+        /**
+         * RdpSessions
+         * @description Those that are open, oldest first. ``unavailable``: why this Engine has none at all.
+         */
+        RdpSessions: {
+            sessions: components["schemas"]["OpenRdp"][];
+            unavailable: string;
+        };
+        /**
+         * RdpTicket
+         * @description Where a browser comes for what was asked for, once. ``expires_at`` in Unix seconds.
+         *
+         *     ``certificate``: SHA-256 of what the device shows, in hex; ``known``: it was seen there before. ``nla``: the device
+         *     asks for the account before it shows anything.
+         */
+        RdpTicket: {
+            certificate: string;
+            expires_at: number;
+            guid: string;
+            height: number;
+            hostname: string;
+            known: boolean;
+            nla: boolean;
+            token: string;
+            tunnel_id: string;
+            virtual_ip: string;
+            width: number;
+            ws_url: string;
         };
         /**
          * RecapContent
@@ -6133,6 +6264,7 @@ export type SchemaNewSite = components['schemas']['NewSite'];
 export type SchemaOkAnswer = components['schemas']['OkAnswer'];
 export type SchemaOpenDesktop = components['schemas']['OpenDesktop'];
 export type SchemaOpenForward = components['schemas']['OpenForward'];
+export type SchemaOpenRdp = components['schemas']['OpenRdp'];
 export type SchemaOpenShell = components['schemas']['OpenShell'];
 export type SchemaOperationMode = components['schemas']['OperationMode'];
 export type SchemaOperatorRole = components['schemas']['OperatorRole'];
@@ -6158,6 +6290,9 @@ export type SchemaPlaybookRequest = components['schemas']['PlaybookRequest'];
 export type SchemaPolicyList = components['schemas']['PolicyList'];
 export type SchemaPresenceView = components['schemas']['PresenceView'];
 export type SchemaQuickJobRun = components['schemas']['QuickJobRun'];
+export type SchemaRdpSessionAsked = components['schemas']['RdpSessionAsked'];
+export type SchemaRdpSessions = components['schemas']['RdpSessions'];
+export type SchemaRdpTicket = components['schemas']['RdpTicket'];
 export type SchemaRecapContent = components['schemas']['RecapContent'];
 export type SchemaRecapHost = components['schemas']['RecapHost'];
 export type SchemaRecapPage = components['schemas']['RecapPage'];
@@ -15500,6 +15635,261 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    ask_for_rdp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RdpSessionAsked"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RdpTicket"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No such thing, or none that the caller may see. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The state of things does not allow it now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not application/json. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_rdp: {
+        parameters: {
+            query?: {
+                /** @description GUID of a device. */
+                device?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RdpSessions"];
+                };
+            };
+            /** @description The request is wrong as it stands; nothing was changed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No credentials, or none that hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Known, but not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A fault of the Engine; its log has the reason. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The Engine cannot do this now; try again later. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    end_rdp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Needed with the session cookie, not with a token. */
+                "X-Borealis-CSRF"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OkAnswer"];
                 };
             };
             /** @description The request is wrong as it stands; nothing was changed. */
