@@ -200,6 +200,21 @@ async def test_the_sign_stays_above_and_its_button_ends_the_connection(
     assert "The user ended it." in agent.log
 
 
+async def test_a_screen_that_changes_its_size_is_followed(agent: Agent, seat: Seat, person: Person) -> None:
+    def resize() -> None:
+        mode = ["--newmode", "800x600", *"38.25 800 832 912 1024 600 603 607 624".split()]
+        for words in (mode, ["--addmode", "screen", "800x600"], ["--output", "screen", "--mode", "800x600"]):
+            subprocess.run(["xrandr", *words], env={**os.environ, **seat.desktop.environment}, check=True)
+
+    async with watching(agent, order(person.name)) as (viewer, _):
+        await seen(viewer)
+        await asyncio.to_thread(resize)
+        await viewer.until("another size", lambda: (viewer.width, viewer.height) == (800, 600))
+        await seen(viewer)
+        await typed(viewer, person.home / "smaller", "still-42")
+        await asyncio.to_thread(wait_for, "the sign to move", lambda: seat.windows()[SIGN][0] < 300)
+
+
 async def test_rejects_to_watch_a_screen_whose_sign_is_gone(agent: Agent, seat: Seat, person: Person) -> None:
     async with watching(agent, order(person.name)) as (viewer, _):
         await seen(viewer)

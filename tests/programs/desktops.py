@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from tests.programs.desktop import Desktop
 
-PROGRAMS = ("Xvfb", "x11vnc", "Xvnc", "openbox", "xterm")
+PROGRAMS = ("Xvfb", "x11vnc", "Xvnc", "openbox", "xterm", "xrandr")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
 SKIP = os.geteuid() != 0 or bool(MISSING) if sys.platform == "linux" else True
 TERMINAL = "xterm -geometry 80x20+20+80 -bg '#102040' -fg '#ffffff'"

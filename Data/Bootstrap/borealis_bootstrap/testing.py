@@ -52,6 +52,7 @@ NEEDS: Final = (
     MachineNeed("Xvnc", "tigervnc-standalone-server", "desktops of their own", root_only=True, bare=True),
     MachineNeed("openbox", "openbox", "a window manager on such desktops", root_only=True, bare=True),
     MachineNeed("xterm", "xterm", "a program to type into on such desktops", root_only=True, bare=True),
+    MachineNeed("xrandr", "x11-xserver-utils", "a screen that changes its size", root_only=True, bare=True),
     MachineNeed("dbus-daemon", "dbus-daemon", "the bus of a desktop session", root_only=True),
     MachineNeed("wine", "wine wine64", "the agent in a real Windows Python", root_only=True, bare=True),
     MachineNeed("setpriv", "util-linux", "tests of what another user may do", root_only=True),
