@@ -202,7 +202,7 @@ async def test_the_sign_stays_above_and_its_button_ends_the_connection(
 
 async def test_a_screen_that_changes_its_size_is_followed(agent: Agent, seat: Seat, person: Person) -> None:
     def resize() -> None:
-        mode = ["--newmode", "800x600", *"38.25 800 832 912 1024 600 603 607 624".split()]
+        mode = ["--newmode", "800x600", *["38.25", "800", "832", "912", "1024", "600", "603", "607", "624"]]
         for words in (mode, ["--addmode", "screen", "800x600"], ["--output", "screen", "--mode", "800x600"]):
             subprocess.run(["xrandr", *words], env={**os.environ, **seat.desktop.environment}, check=True)
 

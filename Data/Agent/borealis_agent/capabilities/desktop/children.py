@@ -96,8 +96,10 @@ def _work(whom: Whom, work: Callable[[int], None], writing: int) -> NoReturn:
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         # Nothing of the keeper's stays open here, least of all its channel.
-        os.closerange(3, writing)
-        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        for number in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
+            if number > 2 and number != writing:
+                with contextlib.suppress(OSError):
+                    os.close(number)
         _become(whom)
         os.environ.clear()
         os.environ.update(whom.environment)
