@@ -73,21 +73,13 @@ export function Toolbar({ session, wish, full, onFull, panel, onPanel, leave, bu
             </Button>
           </Menu.Target>
           <Menu.Dropdown className={classes.menu ?? ""}>
-            {CHORDS.map((chord) => (
-              <Menu.Item key={chord.label} onClick={() => session.send(chord)}>
-                {chord.label}
-              </Menu.Item>
-            ))}
-            {offered.consoles ? (
-              <>
-                <Menu.Divider />
-                {CONSOLES.map((chord) => (
-                  <Menu.Item key={chord.label} onClick={() => session.send(chord)}>
-                    {chord.label}
-                  </Menu.Item>
-                ))}
-              </>
-            ) : null}
+            <div className={classes.columns}>
+              {[...CHORDS, ...(offered.consoles ? CONSOLES : [])].map((chord) => (
+                <Menu.Item key={chord.label} onClick={() => session.send(chord)}>
+                  {chord.label}
+                </Menu.Item>
+              ))}
+            </div>
           </Menu.Dropdown>
         </Menu>
       ) : null}

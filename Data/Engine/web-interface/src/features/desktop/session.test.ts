@@ -199,6 +199,12 @@ describe("a desktop in the page", () => {
     expect(rfb.viewOnly).toBe(true);
     session.wish({ viewOnly: false });
     expect([session.isViewOnly, rfb.viewOnly, rfb.canvas.getAttribute("role")]).toEqual([true, true, "img"]);
+    let heard = 0;
+    const hear = () => (heard += 1);
+    document.addEventListener("keydown", hear);
+    for (const code of ["KeyR", "Tab"]) rfb.canvas.dispatchEvent(new KeyboardEvent("keydown", { code, bubbles: true }));
+    document.removeEventListener("keydown", hear);
+    expect(heard).toBe(1);
   });
 
   it("hears and fills the desktop's clipboard", async () => {

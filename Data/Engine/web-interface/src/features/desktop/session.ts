@@ -317,7 +317,9 @@ export class DesktopSession {
       this.onLeave();
       return;
     }
-    this.held.set(event.code, event.key);
+    // Whoever only looks, and types all the same, means no shortcut of this page.
+    if (this.isViewOnly && event.code !== "Tab") event.stopPropagation();
+    else this.held.set(event.code, event.key);
   }
 
   /** Whoever leaves while keys are down takes them along: the desktop would wait for their end for ever. */
