@@ -25,6 +25,7 @@ from borealis_cli import (
     site_commands,
     tunnel_commands,
     update_commands,
+    viewer_commands,
 )
 from borealis_cli.errors import EXIT_STATUSES, INTERRUPTED, USAGE, CliError
 from borealis_cli.options import surroundings
@@ -62,6 +63,7 @@ def build() -> typer.Typer:
                 "device": devices.show_device,
                 "screen": screen_commands.screen,
                 "screenshot": screen_commands.screenshot,
+                "desktop": viewer_commands.desktop,
                 "shell": shell_commands.shell,
                 "shells": shell_commands.shells,
                 "forward": forward_commands.forward,
@@ -97,6 +99,7 @@ def build() -> typer.Typer:
     for panel, commands in panels:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
+    app.add_typer(viewer_commands.desktops, name="desktops", rich_help_panel=_DEVICES)
     app.add_typer(desktop_commands.rdp, name="rdp", rich_help_panel=_DEVICES)
     app.add_typer(macro_commands.macro, name="macro", rich_help_panel=_DEVICES)
     app.add_typer(machine_commands.machines, name="machines", rich_help_panel=_DEVICES)
