@@ -36,6 +36,8 @@ HOLD_ABOVE: Final = 1024 * 1024
 """Bytes that wait for a local program that does not read, before the Engine is asked to hold the rest back."""
 MOST_HELD: Final = 32 * 1024 * 1024
 GOING_AWAY: Final = 1001
+_PASSING: Final = frozenset({"not_connected", "tunnel_down", "tunnel_failed", "tunnel_unavailable"})
+"""What is true for a while after an Engine or an agent was started again."""
 _LINGER: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _WANTED: Final = re.compile(
     r"(?:(?P<bind>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):)?(?P<port>\d{1,5}):"
@@ -146,7 +148,9 @@ class LocalForward:
     def _passes(self, error: CliError) -> bool:
         """Whether what went wrong on the way back may be over in a moment."""
         if isinstance(error, Refusal):
-            return error.http_status >= 500 or (error.http_status == 401 and self._client.renew())
+            if error.http_status == 401:
+                return self._client.renew()
+            return error.http_status >= 500 or error.code in _PASSING
         return True
 
     @contextlib.asynccontextmanager

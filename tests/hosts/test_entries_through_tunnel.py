@@ -1,0 +1,225 @@
+"""Forwards by the real programs, through a real WireGuard tunnel between two networks: what passes, what does not."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.hosts.lan import Lan, TunnelHosts, run_in
+from tests.programs.forwards import Forwarding, forwarding
+from tests.programs.programs import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(400)]
+PORT = 47004
+MIB = 1024 * 1024
+CUT_SECONDS = 60
+
+SERVER = """
+import socket, sys, threading
+def serve(taken):
+    try:
+        with taken:
+            while data := taken.recv(65536): taken.sendall(data)
+    except OSError: pass
+listener = socket.create_server((sys.argv[1], 0))
+print(listener.getsockname()[1], flush=True)
+while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+"""Says back what it hears, to the end."""
+
+WHOLE = """
+import hashlib, socket, sys, threading
+sent = bytes(range(256)) * 4096 * int(sys.argv[2])
+with socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30) as line:
+    def say():
+        line.sendall(sent); line.shutdown(socket.SHUT_WR)
+    threading.Thread(target=say).start()
+    heard = hashlib.sha256()
+    while data := line.recv(65536): heard.update(data)
+print(heard.digest() == hashlib.sha256(sent).digest())
+"""
+"""Sends so many MiB and hears them again."""
+
+TALK = """
+import socket, sys
+with socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30) as line, line.makefile('rb') as heard:
+    for word in sys.stdin:
+        line.sendall(word.encode()); print(heard.readline().decode(), end='', flush=True)
+"""
+"""One connection that says each line that it is given, and prints what comes back."""
+
+
+@pytest.fixture(scope="module")
+def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TunnelHosts]:
+    """An Engine and two devices."""
+    needed = ("ip", "wg", "nft", "wireguard-go")
+    if os.geteuid() != 0 or not all(shutil.which(name) for name in needed):
+        pytest.skip(f"needs root and the programs {', '.join(needed)}")
+    with Lan() as network:
+        found = TunnelHosts(network, tmp_path_factory.mktemp("entries"), idle_seconds=600)
+        try:
+            found.start_engine()
+            found.guids |= {2: found.join(2), 3: found.join(3)}
+            yield found
+        finally:
+            found.stop()
+
+
+@pytest.fixture
+def hosts(lan: TunnelHosts) -> Iterator[TunnelHosts]:
+    """The same for every test, without a tunnel."""
+    lan.disconnect_all()
+    yield lan
+    lan.disconnect_all()
+
+
+@contextlib.contextmanager
+def echo(hosts: TunnelHosts, address: str = "127.0.0.1") -> Iterator[int]:
+    """A server of device 2; gives its port."""
+    command = ["ip", "netns", "exec", hosts.namespace(2), sys.executable, "-c", SERVER, address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def to(hosts: TunnelHosts, *specs: str) -> "contextlib.AbstractContextManager[Forwarding]":
+    """``borealis forward`` on the Engine's machine, to device 2."""
+    return forwarding(hosts.engine.root, hosts.guids[2], *specs, before=("ip", "netns", "exec", hosts.lan.engine))
+
+
+def comes_whole(hosts: TunnelHosts, port: int, mebibytes: int = 8) -> bool:
+    done = run_in(hosts.lan.engine, sys.executable, "-c", WHOLE, str(port), str(mebibytes))
+    return done.stdout.strip() == "True"
+
+
+class Talk:
+    """One connection through a forward."""
+
+    def __init__(self, hosts: TunnelHosts, port: int) -> None:
+        command = ["ip", "netns", "exec", hosts.lan.engine, sys.executable, "-c", TALK, str(port)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+
+    def says(self, word: str) -> str:
+        """Say it; gives what comes back, empty where the connection is over."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{word}\n")
+            self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def __enter__(self) -> "Talk":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def allow(hosts: TunnelHosts, ports: list[int] | None) -> None:
+    status, answer = hosts.rest("PUT", f"/api/device/vpn_config/{hosts.guids[2]}", {"allowed_ports": ports})
+    assert status == 200, answer
+
+
+def test_a_forward_brings_the_tunnel_up_and_carries_everything(hosts: TunnelHosts) -> None:
+    guid = hosts.guids[2]
+    assert hosts.status(guid)["status"] == "down"
+    with echo(hosts) as inside, echo(hosts, "192.0.2.2") as beside:
+        specs = (f"0:127.0.0.1:{inside}", f"0:192.0.2.2:{beside}")
+        with to(hosts, *specs) as program:
+            for port in program.ports(2):
+                assert comes_whole(hosts, port), program.err
+
+            def went_through_it() -> bool:
+                tunnel = hosts.status(guid)
+                return bool(tunnel["status"] == "up" and tunnel["received"] > 16 * MIB < tunnel["sent"])
+
+            wait_for("the bytes in WireGuard's own count", went_through_it, seconds=60)
+            tunnel = hosts.status(guid)
+            address = str(tunnel["virtual_ip"]).removesuffix("/32")
+            listening = run_in(hosts.namespace(2), "ss", "-Hltn", f"sport = :{PORT}").stdout.split()
+            assert listening[3:4] == [f"{address}:{PORT}"], listening
+            with Talk(hosts, port) as talk:
+                assert talk.says("here") == "here"
+                # Whoever takes the tunnel away takes the forward with it, and is no riddle to who had it.
+                hosts.rest("DELETE", f"/api/tunnel/disconnect?agent_id={guid}&everybody=true")
+                assert talk.says("there") == ""
+            assert program.ended() == 1
+            assert "The tunnel to the device was closed." in program.err
+
+
+def test_a_port_that_is_closed_closes_forwards_and_opens_them_again(hosts: TunnelHosts) -> None:
+    with echo(hosts) as target:
+        allow(hosts, [47002])
+        try:
+            with to(hosts, f"0:127.0.0.1:{target}") as program:
+                assert program.ended() == 1
+                assert "not on the device's list of allowed ports" in program.err
+            allow(hosts, [PORT])
+            with to(hosts, f"0:127.0.0.1:{target}") as program:
+                (port,) = program.ports()
+                with Talk(hosts, port) as talk:
+                    assert talk.says("open") == "open"
+                    allow(hosts, [47002])
+                    assert talk.says("closed") == ""
+        finally:
+            allow(hosts, None)
+
+
+def test_rejects_what_is_in_the_tunnel_as_a_target(hosts: TunnelHosts) -> None:
+    hosts.connect(hosts.guids[3])
+    other = str(hosts.status(hosts.guids[3])["virtual_ip"]).removesuffix("/32")
+    own = str(hosts.connect(hosts.guids[2])["virtual_ip"]).removesuffix("/32")
+    targets = {"10.255.0.1:5000": "(not_allowed)", f"{own}:47002": "(not_allowed)", f"{own}:{PORT}": "(not_allowed)"}
+    # Another device's address is no way from here: nothing but the Engine's is routed into the tunnel.
+    targets |= {f"{other}:47002": "(unreachable)", "192.0.2.1:5000": "(not_allowed)", "169.254.169.254:80": "(not_"}
+    for target, word in targets.items():
+        with to(hosts, f"0:{target}") as program:
+            assert not comes_whole(hosts, program.ports()[0], 1)
+            wait_for(f"a no to {target}", lambda word=word, program=program: word in program.err)  # type: ignore[misc]
+
+
+def test_survives_a_network_that_is_cut_for_a_minute_and_another_address(hosts: TunnelHosts) -> None:
+    """The same connection goes on: nobody at its ends has to know."""
+    with echo(hosts) as target, to(hosts, f"0:127.0.0.1:{target}") as program:
+        (port,) = program.ports()
+        with Talk(hosts, port) as talk:
+            assert talk.says("before") == "before"
+            hosts.lan.cable(2, "down")
+            time.sleep(CUT_SECONDS)
+            hosts.lan.cable(2, "up")
+            assert talk.says("after") == "after"
+            hosts.lan.readdress(2, 9)
+            try:
+                assert talk.says("elsewhere") == "elsewhere"
+            finally:
+                hosts.lan.readdress(9, 2, device=2)
+            assert talk.says("back") == "back"
+            wait_for("the device to be online", lambda: hosts.online(hosts.agents[2]), seconds=90)
+
+
+def test_survives_kill_9_of_agent_and_engine(hosts: TunnelHosts) -> None:
+    with echo(hosts) as target, to(hosts, f"0:127.0.0.1:{target}") as program:
+        (port,) = program.ports()
+        with Talk(hosts, port) as talk:
+            assert talk.says("one") == "one"
+            hosts.agents[2].kill()
+            assert talk.says("lost") == ""
+        hosts.agents[2].start()
+        wait_for("a connection by the new agent", lambda: comes_whole(hosts, port, 1), seconds=90)
+        with Talk(hosts, port) as talk:
+            assert talk.says("two") == "two"
+            hosts.engine.kill()
+            assert talk.says("lost") == ""
+        hosts.start_engine()
+        program.ports(2)
+        wait_for("a connection by the new Engine", lambda: comes_whole(hosts, port, 1), seconds=90)
+    assert program.out.count("leads to") == 2
