@@ -33,6 +33,7 @@ from borealis_wire.proof import proof_message, proof_v2_message
 from borealis_wire.shell import ShellOrder
 from borealis_wire.tunnel import TunnelStart, TunnelStop
 from borealis_wire.updates import UpdateOrder
+from vector_entries import entries
 from vector_macros import macros
 from vector_material import DEVICE, ENGINE, GUID, NEXT, NOW, RUN_ID, STRANGER, octets, order
 from vector_refusals import refusals
@@ -252,6 +253,7 @@ FILES: Final = {
     "orders.json": refusals,
     "screens.json": screens,
     "macros.json": macros,
+    "entries.json": entries,
 }
 
 

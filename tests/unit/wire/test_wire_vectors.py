@@ -20,14 +20,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import make_vectors
-from borealis_agent.trust.policy import apply_keys, verify_cancel, verify_job, verify_screen
+from borealis_agent.trust.policy import apply_keys, verify_cancel, verify_entry, verify_job, verify_screen
 from borealis_agent.trust.signing_keys import TrustedKeys
+from borealis_wire.desktop import DESKTOP_ENTRY
 from borealis_wire.enrolment_token import parse_enrolment_token
+from borealis_wire.entry import EntryKind
 from borealis_wire.envelope import open_envelope
 from borealis_wire.events import RefusalCode, RunContext
+from borealis_wire.files import FILES_ENTRY
+from borealis_wire.forward import FORWARD_ENTRY
 from borealis_wire.keys import SigningKey, VerifyKey
 from borealis_wire.macro import parse_macro
 from borealis_wire.refusal import Refused
+from borealis_wire.shell import SHELL_ENTRY
 
 FOLDER = Path(make_vectors.FOLDER)
 
@@ -38,7 +43,8 @@ def load(name: str) -> dict[str, Any]:
 
 
 KEYS, TOKENS, PROOFS = load("keys.json"), load("enrolment_tokens.json"), load("proofs.json")
-MACROS = load("macros.json")
+MACROS, ENTRIES = load("macros.json"), load("entries.json")
+KINDS: tuple[EntryKind[Any], ...] = (SHELL_ENTRY, DESKTOP_ENTRY, FILES_ENTRY, FORWARD_ENTRY)
 ENVELOPES, ORDERS, SCREENS = load("envelopes.json"), load("orders.json"), load("screens.json")
 
 
@@ -253,6 +259,45 @@ def test_orders_to_look_are_named_once_and_earn_every_code_that_they_can() -> No
     of_jobs_alone |= {RefusalCode.REPLAYED, RefusalCode.TOO_LARGE}
     codes = {case["code"] for case in SCREENS["refused"]}
     assert codes == {case["code"] for case in ORDERS["refused"]} - of_jobs_alone
+
+
+def enter(case: dict[str, Any]) -> Any:
+    """What the device of ``entries.json`` does with a connection's first line; gives the order."""
+    device = ENTRIES["device"]
+    assert case["line"]["type"] == "open"
+    return verify_entry(
+        case["line"]["envelope"],
+        kind={kind.payload_type: kind for kind in KINDS}[case["payload_type"]],
+        trusted={item["key_id"]: VerifyKey.from_spki_base64(item["public_key"]) for item in device["trusted_keys"]},
+        device_guid=device["guid"],
+        context=RunContext(device["context"]),
+        now=device["now"],
+    )
+
+
+@pytest.mark.parametrize("case", named(ENTRIES["accepted"]))
+def test_a_device_lets_in_who_brings_the_order(case: dict[str, Any]) -> None:
+    envelope = case["line"]["envelope"]
+    assert enter(case).to_payload() == base64.b64decode(envelope["payload"])
+    message = dsse_pae(envelope["payloadType"].encode(), base64.b64decode(envelope["payload"]))
+    key = public_key(ENTRIES["device"]["trusted_keys"][0]["public_key"])
+    key.verify(base64.b64decode(envelope["signatures"][0]["sig"]), message)
+
+
+@pytest.mark.parametrize("case", named(ENTRIES["refused"]))
+def test_rejects_order_to_enter(case: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refusal:
+        enter(case)
+    assert refusal.value.code == case["code"]
+
+
+def test_orders_to_enter_are_named_once_and_are_of_every_kind() -> None:
+    cases = [*ENTRIES["accepted"], *ENTRIES["refused"]]
+    assert len(cases) == len({case["name"] for case in cases})
+    for kind in KINDS:
+        refused = {case["code"] for case in ENTRIES["refused"] if case["payload_type"] == kind.payload_type}
+        assert {"bad_signature", "unknown_key", "wrong_device", "expired", "not_yet_valid", "malformed"} <= refused
+        assert any(case["payload_type"] == kind.payload_type for case in ENTRIES["accepted"])
 
 
 @pytest.mark.parametrize("vector", named(MACROS["refused"]))
