@@ -1,4 +1,5 @@
 import { Stack } from "@mantine/core";
+import { Forwards } from "@/features/tunnel/Forwards";
 import { TunnelSection } from "@/features/tunnel/TunnelSection";
 import { Facts } from "@/ui/Facts";
 import { Section } from "@/ui/Page";
@@ -21,6 +22,7 @@ export function NetworkTab() {
         <NoInventory what="network" />
         <RemoteDesktop device={device} />
         <TunnelSection device={device} />
+        <Forwards guid={device.guid} />
       </Stack>
     );
   }
@@ -60,6 +62,7 @@ export function NetworkTab() {
       </Section>
       <RemoteDesktop device={device} />
       <TunnelSection device={device} />
+      <Forwards guid={device.guid} />
     </Stack>
   );
 }

@@ -54,3 +54,19 @@ export async function setPorts(guid: string, ports: number[] | null): Promise<st
   await take(api.PUT("/api/device/vpn_config/{agent_id}", { params, body: { allowed_ports: ports } }));
   return "The list of ports was changed.";
 }
+
+/** Forwards that are open to a device. */
+export function useForwards(guid: string, enabled: boolean) {
+  return useQuery({
+    queryKey: ["forwards", guid.toUpperCase()],
+    queryFn: async () =>
+      (await take(api.GET("/api/forward/sessions", { params: { query: { device: guid } } }))).forwards,
+    refetchInterval: 5000,
+    enabled,
+  });
+}
+
+/** End one with its connections; whoever has it open is told who did. */
+export async function endForward(id: string): Promise<void> {
+  await take(api.DELETE("/api/forward/sessions/{session_id}", { params: { path: { session_id: id } } }));
+}
