@@ -111,6 +111,7 @@ const deviceTabs = [
     path: "desktop",
     component: lazyPage(() => import("@/features/desktop/DesktopTab"), "DesktopTab"),
   }),
+  createRoute({ getParentRoute: () => device, path: "rdp", component: lazyPage(() => import("@/features/rdp/RdpTab"), "RdpTab") }),
   createRoute({
     getParentRoute: () => device,
     path: "shell",

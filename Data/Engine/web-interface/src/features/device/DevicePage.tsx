@@ -78,6 +78,7 @@ export function DevicePage() {
     activity: mayRuns,
     screen: maySeeScreen,
     desktop: mayDesktop,
+    rdp: mayDesktop,
     shell: mayShell,
     files: mayFiles,
     macro: mayStart && mayRuns,

@@ -7,6 +7,7 @@ export const TABS: readonly { value: string; label: string }[] = [
   { value: "users", label: "Users" },
   { value: "screen", label: "Screen" },
   { value: "desktop", label: "Desktop" },
+  { value: "rdp", label: "RDP" },
   { value: "shell", label: "Shell" },
   { value: "files", label: "Files" },
   { value: "macro", label: "Macro" },
