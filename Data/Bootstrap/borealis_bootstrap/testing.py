@@ -3,10 +3,11 @@
 Owns the list of what the machine must have. May be called by app.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -20,6 +21,7 @@ from borealis_bootstrap.shelf import Shelf
 from borealis_bootstrap.supervision import is_root
 
 SOURCE_FOLDERS: Final = ("Data/Shared", "Data/Agent", "Data/Engine", "Data/Engine/cli", "Data/Bootstrap", "tools", ".")
+POLICY: Final = Path("/usr/sbin/policy-rc.d")
 WHOLE_TREE: Final = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 
 
@@ -53,6 +55,10 @@ NEEDS: Final = (
     MachineNeed("openbox", "openbox", "a window manager on such desktops", root_only=True, bare=True),
     MachineNeed("xterm", "xterm", "a program to type into on such desktops", root_only=True, bare=True),
     MachineNeed("xrandr", "x11-xserver-utils", "a screen that changes its size", root_only=True, bare=True),
+    MachineNeed("xfreerdp", "freerdp2-x11", "remote desktops by RDP", root_only=True, bare=True),
+    MachineNeed("xrdp", "xrdp xorgxrdp", "a device that speaks RDP", root_only=True, bare=True),
+    MachineNeed("freerdp-shadow-cli", "freerdp2-shadow-x11", "a device with NLA", root_only=True, bare=True),
+    MachineNeed("winpr-hash", "winpr-utils", "the account of one", root_only=True, bare=True),
     MachineNeed("dbus-daemon", "dbus-daemon", "the bus of a desktop session", root_only=True),
     MachineNeed("wine", "wine wine64", "the agent in a real Windows Python", root_only=True, bare=True),
     MachineNeed("setpriv", "util-linux", "tests of what another user may do", root_only=True),
@@ -76,7 +82,7 @@ def install_needs(missing: Sequence[MachineNeed], progress: Progress, *, root: b
     if not root or shutil.which("apt-get") is None:
         listed = ", ".join(f"{need.program} ({need.reason})" for need in missing)
         raise CannotGoOn(f"The tests need {listed}: apt-get install {' '.join(packages)}")
-    with progress.step(f"apt-get install {' '.join(packages)}"):
+    with progress.step(f"apt-get install {' '.join(packages)}"), _services_held(POLICY):
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         install = ["apt-get", "install", "-q", "-y"]
         bare = sorted({package for need in missing if need.bare for package in need.package.split()})
@@ -89,6 +95,26 @@ def install_needs(missing: Sequence[MachineNeed], progress: Progress, *, root: b
             )
             if done.returncode != 0:
                 raise CannotGoOn(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+@contextlib.contextmanager
+def _services_held(policy: Path) -> Iterator[None]:
+    """Servers that are installed now are not started: tests start what they need, and end it again.
+
+    Debian's packages ask this program first (invoke-rc.d(8)). One that is there already is somebody's, and stays.
+    """
+    try:
+        descriptor = os.open(policy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755)
+    except OSError:
+        yield
+        return
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+        yield
+    finally:
+        policy.unlink(missing_ok=True)
 
 
 def test_python(layout: Layout, progress: Progress, environ: Mapping[str, str]) -> Path:

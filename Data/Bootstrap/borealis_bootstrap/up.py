@@ -8,6 +8,7 @@ import binascii
 import contextlib
 import hashlib
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from borealis_bootstrap.supervision import PERSON_MUST_ACT, Supervision, is_root
 KNOCK_SECONDS: Final = 60.0
 ONLINE_SECONDS: Final = 90.0
 RUN_SECONDS: Final = 60.0
+RDP_PROGRAMS: Final = {"xfreerdp": "freerdp2-x11", "Xvnc": "tigervnc-standalone-server"}
+"""What the Engine shows remote desktops with, and Debian's packages of it; everything else works without."""
 _ENDED: Final = frozenset({"Success", "Failed", "Timed Out", "Cancelled", "Expired", "Refused", "Interrupted"})
 Value = TypeVar("Value")
 _SCRIPT: Final = 'printf "%s on %s, %s\\n" "$(id -un)" "$(uname -n)" "$(uname -sr)"'
@@ -210,6 +213,10 @@ def _say_what_next(programs: Programs, client: EngineClient, health: Mapping[str
         progress.say("  The agent runs without root: its scripts have your rights, and no more.")
     if health.get("status") not in {None, "ok", "healthy"}:
         progress.say(f"  The Engine says of itself: {health['status']}")
+    if lacking := [package for program, package in RDP_PROGRAMS.items() if shutil.which(program) is None]:
+        progress.say(
+            f"  Remote desktops by RDP need more here: apt-get install --no-install-recommends {' '.join(lacking)}"
+        )
     script = "id -un; hostname"
     progress.say(f"  Next: ./Borealis.sh cli run --all --type bash {shlex.quote(script)} --wait")
 

@@ -1,10 +1,13 @@
 """What tests need of a machine, and what is said where it is missing."""
 
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from borealis_bootstrap import testing
 from borealis_bootstrap.errors import CannotGoOn
 from borealis_bootstrap.progress import Progress
 from borealis_bootstrap.testing import NEEDS, install_needs, missing_needs
@@ -37,18 +40,35 @@ def test_every_need_says_why() -> None:
     assert all(need.reason and need.package for need in NEEDS)
 
 
-def test_what_is_installed_bare_leaves_out_what_debian_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_installed_bare_leaves_out_what_debian_recommends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     ran: list[list[str]] = []
+    held: list[bool] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         ran.append(command[1:])
+        held.append(os.access(tmp_path / "policy-rc.d", os.X_OK))
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(testing, "POLICY", tmp_path / "policy-rc.d")
     install_needs([need for need in NEEDS if need.program in {"wine", "git"}], Progress(quiet=True), root=True)
     assert ran == [
         ["update", "-q"],
         ["install", "-q", "-y", "git"],
         ["install", "-q", "-y", "--no-install-recommends", "wine", "wine64"],
     ]
+    assert held == [True, True, True], "no server is started while it is installed"
+    assert not (tmp_path / "policy-rc.d").exists()
+
+
+def test_a_policy_that_is_somebodys_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("mine")
+    monkeypatch.setattr(testing, "POLICY", policy)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, "", ""))
+    install_needs([need for need in NEEDS if need.program == "git"], Progress(quiet=True), root=True)
+    assert policy.read_text() == "mine"

@@ -69,3 +69,37 @@ def test_rejects_order_without_a_yes_where_nobody_can_be_asked(cli: CliWorld) ->
     printed = engine(cli)("rdp", "undo", "lab")
     assert printed.status != 0
     assert cli.rest.bodies(f"POST {PLACE}/undo") == []
+
+
+OPEN = {"session_id": "s1", "guid": GUID, "hostname": "lab", "username": "ada", "user": "LAB\\kim", "since": NOW - 60}
+
+
+def with_sessions(cli: CliWorld, *, unavailable: str = "") -> CliWorld:
+    cli.rest.routes |= {
+        "GET /api/devices": (200, {"devices": [{"hostname": "lab", "guid": GUID}]}),
+        "GET /api/rdp/sessions": (200, {"sessions": [] if unavailable else [OPEN], "unavailable": unavailable}),
+        "DELETE /api/rdp/sessions/s1": (200, {"status": "ok"}),
+    }
+    return cli
+
+
+@pytest.mark.parametrize("words", [("open", "lab"), ("lab",)])
+def test_a_device_is_answered_with_the_address_of_its_desktop(cli: CliWorld, words: tuple[str, ...]) -> None:
+    printed = with_sessions(cli)("rdp", *words)
+    assert (printed.status, printed.err) == (0, "")
+    assert printed.out.strip().endswith(f"/devices/{GUID}/rdp")
+
+
+def test_what_the_engine_lacks_is_said_beside_the_address(cli: CliWorld) -> None:
+    printed = with_sessions(cli, unavailable="There is no xfreerdp.")("rdp", "lab", "--json")
+    assert "no xfreerdp" in printed.err
+    assert printed.json["unavailable"] == "There is no xfreerdp."
+    assert "no xfreerdp" in with_sessions(cli, unavailable="There is no xfreerdp.")("rdp", "sessions").out
+
+
+def test_sessions_are_listed_and_ended(cli: CliWorld) -> None:
+    listed = with_sessions(cli)("rdp", "sessions", "--device", "lab")
+    for words in ("s1", "lab", "ada", "LAB\\kim"):
+        assert words in listed.out
+    assert with_sessions(cli)("rdp", "sessions", "--end", "s1", "--json").json["sessions"] == [OPEN]
+    assert [asked.path for asked in cli.rest.asked if asked.method == "DELETE"] == ["/api/rdp/sessions/s1"]

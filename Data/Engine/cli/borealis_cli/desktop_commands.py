@@ -1,9 +1,11 @@
-"""Commands about remote desktop (RDP) of a device: is it ready, make it so, take that back."""
+"""Commands about remote desktop (RDP) of a device: open it; is it ready, make it so, take that back."""
 
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
+from borealis_cli import rdp_commands
 from borealis_cli.client import EngineClient, segment
 from borealis_cli.errors import FAILED, CliError
 from borealis_cli.follow import Printer, follow_all
@@ -14,7 +16,24 @@ from borealis_cli.tables import show_facts
 from borealis_cli.text import ago, clean
 from borealis_wire.events import RunStatus
 
-rdp: Final = typer.Typer(help="Remote desktop of a device: status, prepare, undo.", no_args_is_help=True)
+
+class _DeviceOrCommand(TyperGroup):
+    """``borealis rdp lab-7`` is ``borealis rdp open lab-7``: a first word that is no command is a device."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As ``click`` has it."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["open", *args]
+        return super().resolve_command(ctx, args)
+
+
+rdp: Final = typer.Typer(
+    cls=_DeviceOrCommand,
+    help="Remote desktop of a device by RDP: open it, who has one open; is it ready, prepare it, undo that.",
+    no_args_is_help=True,
+)
+rdp.command("open")(rdp_commands.open_page)
+rdp.command("sessions")(rdp_commands.sessions)
 
 
 @rdp.command()
