@@ -134,7 +134,8 @@ def order(user: str = "", **members: Any) -> DesktopOrder:
 async def seen(viewer: Viewer) -> None:
     """Wait until the terminal is seen, ready to be typed into."""
     await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
-    await viewer.click(300, 300)
+    x, y = viewer.place_of(TERMINAL)  # a window manager puts it where it likes
+    await viewer.click(x + 100, y + 100)
 
 
 async def typed(viewer: Viewer, path: Path, text: str, *, also: str = "") -> None:

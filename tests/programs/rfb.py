@@ -152,6 +152,14 @@ class Viewer:
             found += at % 4 == 0
         return found
 
+    def place_of(self, wanted: Pixel) -> tuple[int, int]:
+        """Where a colour is seen: the uppermost of its pixels. Raises ``ValueError`` where it is not."""
+        red, green, blue = wanted
+        at = -1
+        while (at := self.picture.index(bytes((blue, green, red)), at + 1)) % 4:
+            pass
+        return at // 4 % self.width, at // 4 // self.width
+
     async def key(self, keysym: int) -> None:
         """Press a key and let it go."""
         for down in (1, 0):
