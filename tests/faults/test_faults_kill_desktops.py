@@ -68,7 +68,14 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def person() -> Iterator[Person]:
+    with a_person(f"bok{os.getpid()}") as made, a_seat(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def scene(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """It ends before its person does, whose desktop waits until then."""
     found = Scene(tmp_path_factory.mktemp("kill-desktops"))
     try:
         enrol(found.engine, found.agent)
@@ -76,12 +83,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     finally:
         found.agent.stop()
         found.engine.stop()
-
-
-@pytest.fixture(scope="module")
-def person() -> Iterator[Person]:
-    with a_person(f"bok{os.getpid()}") as made, a_seat(made):
-        yield made
 
 
 @pytest.mark.parametrize("kind", list(DesktopKind))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.programs.desktop_stage import SECONDS, TERMINAL, Agent, calling, order, seen, typed, watching
-from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
+from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat, remove_account
 from tests.programs.programs import wait_for
 from tests.programs.rfb import Streams, viewing
 
@@ -281,4 +281,4 @@ async def test_nobody_is_asked_where_nobody_is_signed_in(agent: Agent) -> None:
                 await viewer.until("a picture", lambda: viewer.updates > 0)
                 assert SIGN in seat.windows()
     finally:
-        subprocess.run(["userdel", f"bog{os.getpid()}"], check=False, capture_output=True)
+        remove_account(f"bog{os.getpid()}")

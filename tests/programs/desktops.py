@@ -90,8 +90,16 @@ def a_person(name: str, *, shell: str = "/bin/bash") -> Iterator[Person]:
         os.chown(home, entry.pw_uid, entry.pw_gid)
         yield Person(name, entry.pw_uid, entry.pw_gid, home)
     finally:
-        subprocess.run(["userdel", name], check=False, capture_output=True)
+        remove_account(name)
         shutil.rmtree(ground, ignore_errors=True)
+
+
+def remove_account(name: str, *, seconds: float = 20.0) -> None:
+    """Take an account away, once nothing of it runs any more."""
+    until = time.monotonic() + seconds
+    while (done := subprocess.run(["userdel", name], check=False, capture_output=True, text=True)).returncode:
+        assert time.monotonic() < until, done.stderr
+        time.sleep(0.2)
 
 
 class Seat:
