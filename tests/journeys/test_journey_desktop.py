@@ -13,6 +13,7 @@ import pytest
 from tests.programs.desktop_streams import DesktopSocket, desktop_pair, open_desktop
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for
+from tests.programs.remains import offspring
 from tests.programs.rfb import Viewer, viewing
 
 pytestmark = [
@@ -171,3 +172,18 @@ async def test_a_desktop_of_its_own_waits_for_its_operator(scene: Scene) -> None
         await viewer.click(300, 300)
         # What the shell remembers shows that it is the same one.
         await typed(viewer, path, "$KEPT", becomes="still-there")
+
+
+async def test_what_an_operator_has_open_ends_with_the_users_word(scene: Scene, seat: Seat) -> None:
+    async with watching(scene) as (viewer, _):
+        x, y, width, height = await asyncio.to_thread(seat.wait_window, SIGN)
+        await asyncio.to_thread(seat.click, x + width - 30, y + height // 2)
+        async with asyncio.timeout(30):
+            await viewer.over.wait()
+    scene.audit_of_close()
+    with scene.engine.owner() as owner:
+        assert owner.get("/api/desktop/sessions").json()["sessions"] == []
+    wait_for(
+        "no screen to be served",
+        lambda: not [one for one in offspring(scene.agent.pid) if one.name() == "x11vnc"],
+    )
