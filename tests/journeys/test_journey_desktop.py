@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -12,9 +14,9 @@ from typing import Any
 import pytest
 from tests.programs.desktop_streams import DesktopSocket, desktop_pair, open_desktop
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
-from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for
+from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, wait_for
 from tests.programs.remains import offspring
-from tests.programs.rfb import Viewer, viewing
+from tests.programs.rfb import Streams, Viewer, viewing
 
 pytestmark = [
     pytest.mark.slow,
@@ -187,3 +189,47 @@ async def test_what_an_operator_has_open_ends_with_the_users_word(scene: Scene, 
         "no screen to be served",
         lambda: not [one for one in offspring(scene.agent.pid) if one.name() == "x11vnc"],
     )
+
+
+async def test_a_viewer_of_the_operators_own_machine_is_carried_by_the_command_line(scene: Scene, seat: Seat) -> None:
+    with command(scene, "desktop", "--listen", "0", "--view-only", "--user", scene.person.name, scene.guid) as program:
+        assert program.stdout is not None
+        said = await asyncio.to_thread(program.stdout.readline)
+        port = int(said.partition(" port ")[2].split()[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+        async with viewing(Streams(reader, writer)) as viewer:
+            await viewer.until("the terminal", lambda: viewer.count(TERMINAL) > 20_000)
+            # One viewer, and nobody behind it.
+            with pytest.raises(OSError):
+                await asyncio.open_connection("127.0.0.1", port)
+            with command(scene, "desktops") as listing:
+                table, _ = await asyncio.to_thread(listing.communicate, timeout=60)
+            assert "view only" in table
+            with scene.engine.owner() as owner:
+                (mine,) = owner.get("/api/desktop/sessions").json()["sessions"]
+            with command(scene, "desktops", "end", mine["id"]) as ending:
+                await asyncio.to_thread(ending.communicate, timeout=60)
+            async with asyncio.timeout(60):
+                await viewer.over.wait()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        _, told = await asyncio.to_thread(program.communicate, timeout=60)
+        assert (program.returncode, "owner ended it." in told) == (0, True)
+
+
+@contextlib.contextmanager
+def command(scene: Scene, *words: str) -> "Iterator[subprocess.Popen[str]]":
+    """The command line, as the Engine's owner; ended where it did not end by itself."""
+    path = os.pathsep.join(str(DATA / part) for part in ("Shared", "Engine/cli"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "borealis_cli", *words],
+        env={**base_environment(), "BOREALIS_ROOT": str(scene.engine.root), "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        try:
+            yield program
+        finally:
+            program.terminate()
