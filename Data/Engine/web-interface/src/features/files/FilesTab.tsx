@@ -273,11 +273,11 @@ function columnsFor(
         one.odd ? null : (
           <Group gap={2} wrap="nowrap">
             {one.kind === "file" ? (
-              <ActionIcon component="a" variant="subtle" size="md" href={contentUrl(guid, below(here, one.name), user)} download={one.name} aria-label={`Download ${one.name}`} tabIndex={-1}>
+              <ActionIcon component="a" variant="subtle" size="md" href={contentUrl(guid, below(here, one.name), user)} download={one.name} aria-label={`Download ${one.name}`}>
                 <IconDownload size={16} aria-hidden />
               </ActionIcon>
             ) : null}
-            <ActionIcon variant="subtle" size="md" color="red" aria-label={`Remove ${one.name}`} tabIndex={-1} onClick={() => setDialog({ kind: "remove", path: below(here, one.name) })}>
+            <ActionIcon variant="subtle" size="md" color="red" aria-label={`Remove ${one.name}`} onClick={() => setDialog({ kind: "remove", path: below(here, one.name) })}>
               <IconTrash size={16} aria-hidden />
             </ActionIcon>
           </Group>
