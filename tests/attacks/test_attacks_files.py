@@ -102,7 +102,7 @@ def test_rejects_orders_about_files_that_do_not_hold(house: House) -> None:
     unsigned = {**house.sealed(house.order()), "signatures": []}
     changed = {**house.sealed(house.order(user="daemon")), "payload": house.sealed(house.order())["payload"]}
     other = str(uuid.uuid4()).upper()
-    refused = {
+    refused: dict[str, list[Any]] = {
         "bad_signature": [unsigned, changed],
         "unknown_key": [house.sealed(house.order(), key=THIEF)],
         "wrong_device": [house.sealed(house.order(device_guid=other))],

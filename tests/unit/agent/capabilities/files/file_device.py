@@ -48,7 +48,7 @@ class Line:
             data = await asyncio.get_running_loop().sock_recv(self.socket, 65536)
             assert data, "the device closed the connection"
 
-    async def bytes(self, count: int) -> bytes:
+    async def plain(self, count: int) -> bytes:
         """So many plain bytes."""
         data = self._lines.take_rest()
         while len(data) < count:

@@ -118,12 +118,12 @@ async def test_a_file_comes_down_whole_and_from_the_middle(device: Device, home:
     async with device.line(order(FileAction.READ, source)) as line:
         opened = await line.message()
         assert (opened["size"], opened["offset"]) == (len(DATA), 0)
-        assert await line.bytes(len(DATA)) == DATA
+        assert await line.plain(len(DATA)) == DATA
         assert await line.message() == {"type": "done", "part": digest(DATA), "whole": digest(DATA)}
     middle: dict[str, Any] = {"offset": 1_000_000, "version": opened["version"]}
     async with device.line(order(FileAction.READ, source, **middle)) as line:
         assert (await line.message())["offset"] == 1_000_000
-        assert await line.bytes(len(DATA) - 1_000_000) == DATA[1_000_000:]
+        assert await line.plain(len(DATA) - 1_000_000) == DATA[1_000_000:]
         done = await line.message()
     assert (done["part"], done["whole"]) == (digest(DATA[1_000_000:]), digest(DATA))
     source.write_bytes(b"another one")
