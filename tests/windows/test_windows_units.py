@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 FOLDERS = ("tests/unit/agent", "tests/unit/base", "tests/unit/wire", "tests/windows/inside")
 NOT_THERE = {
     "tests/unit/agent/app/test_app_service_manager.py": "systemd's socket is a Unix one",
+    "tests/unit/agent/capabilities/files/test_files_carrier.py": "accounts, links and modes are those of POSIX",
     "tests/unit/agent/capabilities/macro/test_macro_x11.py": "types on an X11 screen",
     "tests/unit/agent/capabilities/screen/test_screen_portal.py": "the portal is one of Linux desktops",
     "tests/unit/agent/capabilities/wireguard/test_wireguard_tunnel.py": "its driver is that of a Linux",
