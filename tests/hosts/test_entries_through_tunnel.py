@@ -1,4 +1,4 @@
-"""Forwards by the real programs, through a real WireGuard tunnel between two networks: what passes, what does not."""
+"""Forwards, files and desktops by the real programs, through a real WireGuard tunnel: what passes, what does not."""
 
 import contextlib
 import os
@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.hosts.lan import Lan, TunnelHosts, run_in
+from tests.programs.desktops import MISSING, a_person
 from tests.programs.forwards import Forwarding, forwarding
-from tests.programs.programs import wait_for
+from tests.programs.programs import DATA, base_environment, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(400)]
 PORT = 47004
@@ -51,6 +53,24 @@ with socket.create_connection(('127.0.0.1', int(sys.argv[1])), 30) as line, line
         line.sendall(word.encode()); print(heard.readline().decode(), end='', flush=True)
 """
 """One connection that says each line that it is given, and prints what comes back."""
+
+DESKTOP = """
+import httpx, json, ssl, sys
+from websockets.sync.client import connect
+ca, token, guid, user = sys.argv[1:]
+head = {'Authorization': 'Bearer ' + token}
+answer = httpx.post('https://127.0.0.1:5000/api/desktop/session', verify=ca, trust_env=False, timeout=60, headers=head,
+                    json={'agent_id': guid, 'kind': 'own', 'user': user})
+ticket = answer.json()
+url = f"wss://127.0.0.1:5000{ticket['path']}?token={ticket['token']}"
+tls = ssl.create_default_context(cafile=ca)
+with connect(url, ssl=tls, additional_headers=head, proxy=None, compression=None, open_timeout=30) as line:
+    while (said := json.loads(line.recv(90)))['event'] not in ('opened', 'closed'): pass
+    print(said)
+    if said['event'] == 'opened':
+        print(line.recv(30)); line.send(b'RFB 003.008\\n'); print(line.recv(30))
+"""
+"""Begins a desktop of its own and says hello to it."""
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +243,73 @@ def test_survives_kill_9_of_agent_and_engine(hosts: TunnelHosts) -> None:
         program.ports(2)
         wait_for("a connection by the new Engine", lambda: comes_whole(hosts, port, 1), seconds=90)
     assert program.out.count("leads to") == 2
+
+
+def listens_on(hosts: TunnelHosts, port: int) -> list[str]:
+    """Addresses of device 2 that take connections on a port."""
+    lines = run_in(hosts.namespace(2), "ss", "-Hltn", f"sport = :{port}").stdout.splitlines()
+    return [line.split()[3].rpartition(":")[0] for line in lines]
+
+
+def copied(hosts: TunnelHosts, *words: str) -> "subprocess.CompletedProcess[str]":
+    """``borealis cp`` on the Engine's machine."""
+    path = os.pathsep.join(str(DATA / part) for part in ("Shared", "Engine/cli"))
+    environment = {**base_environment(), "BOREALIS_ROOT": str(hosts.engine.root), "PYTHONPATH": path}
+    command = ["ip", "netns", "exec", hosts.lan.engine, sys.executable, "-m", "borealis_cli", "cp", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_files_go_through_the_tunnel_there_and_back_and_not_by_a_closed_port(
+    hosts: TunnelHosts, tmp_path: Path
+) -> None:
+    guid, source, there, back = hosts.guids[2], tmp_path / "a", tmp_path / "there", tmp_path / "back"
+    source.write_bytes(os.urandom(8 * MIB))
+    for words in ((str(source), f"{guid}:{there}"), (f"{guid}:{there}", str(back))):
+        done = copied(hosts, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert back.read_bytes() == there.read_bytes() == source.read_bytes()
+    tunnel = hosts.status(guid)
+    assert listens_on(hosts, 47003) == [str(tunnel["virtual_ip"]).removesuffix("/32")]
+
+    def went_through_it() -> bool:
+        return all(hosts.status(guid)[way] > 8 * MIB for way in ("sent", "received"))
+
+    wait_for("the bytes in WireGuard's own count", went_through_it, seconds=60)
+    allow(hosts, [PORT])
+    try:
+        done = copied(hosts, str(source), f"{guid}:{there}2")
+        assert done.returncode != 0
+        assert "not on the device's list of allowed ports" in done.stdout + done.stderr
+    finally:
+        allow(hosts, None)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+def test_a_desktop_goes_through_the_tunnel_and_not_by_a_closed_port(hosts: TunnelHosts) -> None:
+    token = (hosts.engine.root / "Engine" / "Data" / "Secrets" / "cli.token").read_text().strip()
+    guid = hosts.guids[2]
+    with a_person(f"bot{os.getpid()}") as person:
+        words = [sys.executable, "-c", DESKTOP, str(hosts.engine.ca_file), token, guid, person.name]
+        done = run_in(hosts.lan.engine, *words)
+        assert "'event': 'opened'" in done.stdout, done.stdout + done.stderr
+        assert "b'RFB 003.008\\n'" in done.stdout
+        assert listens_on(hosts, 5900) == [str(hosts.status(guid)["virtual_ip"]).removesuffix("/32")]
+        allow(hosts, [PORT])
+        try:
+            refused = run_in(hosts.lan.engine, *words)
+            assert "port_not_allowed" in refused.stdout + refused.stderr, refused.stdout + refused.stderr
+        finally:
+            allow(hosts, None)
+        hosts.disconnect_all()  # and with the tunnel ends what the person's desktop is made of
+        gone = lambda: not processes_of(person.uid)  # noqa: E731
+        wait_for("the end of the desktop", gone, seconds=60)
+
+
+def processes_of(uid: int) -> list[int]:
+    """What runs as an account."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            if f"\nUid:\t{uid}\t" in status.read_text():
+                found.append(int(status.parent.name))
+    return found
