@@ -1,6 +1,6 @@
 """What idle tunnels cost the Engine: a real Engine with its real WireGuard, and simulated peers that keep them up.
 
-    PYTHONPATH=Data/Shared:Data/Engine:tools:. unshare --net python -m bench.tunnels [COUNT] [SECONDS]
+    PYTHONPATH=Data/Shared:Data/Agent:Data/Engine:tools:. unshare --net python -m bench.tunnels [COUNT] [SECONDS]
 
 Needs root and WireGuard's programs; changes nothing outside of the network namespace it is started in. Prints figures
 as JSON; ``./Borealis.sh bench --tunnels`` starts it and shows them.
