@@ -118,10 +118,15 @@ async def test_an_operator_signs_in_sees_types_and_leaves(house: House, tmp_path
     await until("the stage to be gone", lambda: all(map(has_ended, stage)))
     assert house.sessions() == []
     with house.engine.owner() as owner:
+
+        def row() -> dict[str, Any]:
+            runs: list[dict[str, Any]] = owner.get("/api/runs").json()["runs"]
+            return next(one for one in runs if one["kind"] == "rdp")
+
+        await until("its end to be on record", lambda: row()["status"] == "Completed")
+        assert house.xrdp.user in row()["script_name"]
         actions = [one["action"] for one in owner.get("/api/audit").json()["entries"]]
         assert {"rdp.certificate", "rdp.open", "rdp.close"} <= set(actions)
-        row = next(one for one in owner.get("/api/runs").json()["runs"] if one["kind"] == "rdp")
-        assert (row["status"], house.xrdp.user in row["script_name"]) == ("Completed", True), row
 
 
 async def test_a_second_use_of_a_token_is_refused(house: House) -> None:
@@ -193,8 +198,8 @@ async def test_a_device_with_nla(house: House) -> None:
             assert (said["event"], said["error"]) == ("closed", "rdp_sign_in_failed")
             assert "password is wrong" in said["detail"]
             with engine.owner() as owner:
-                row, *_ = [one for one in owner.get("/api/runs").json()["runs"] if one["kind"] == "rdp"]
-                assert (row["status"], row["reason"]) == ("Failed", said["detail"])
+                rows = [one for one in owner.get("/api/runs").json()["runs"] if one["kind"] == "rdp"]
+                assert ("Failed", said["detail"]) in [(one["status"], one["reason"]) for one in rows]
         finally:
             agent.stop()
             engine.stop()

@@ -29,7 +29,7 @@ from borealis_engine.rdp.target import Shown
 
 STREAM_PATH: Final = "/api/rdp/stream"
 RDP: Final = StayKind("rdp", "remote desktop", RowKind.RDP, Permission.DESKTOP, most=8)
-LAST_WORD_SECONDS: Final = 2.0
+LAST_WORD_SECONDS: Final = 5.0
 NO_TUNNEL: Final = "The tunnel to the device was closed."
 
 log = get_logger("agents")
@@ -266,19 +266,26 @@ class StageStream:
         """As ``Stream``."""
         data = await self._stage.read()
         if not data:
-            # What the RDP client said last is a moment behind the end of the picture.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORD_SECONDS):
-                    await self._stay.over.wait()
+            await self._last_word()
         return data
 
     async def write(self, data: bytes) -> None:
         """As ``Stream``."""
-        await self._stage.write(data)
+        try:
+            await self._stage.write(data)
+        except OSError:
+            await self._last_word()
+            raise
 
     def write_eof(self) -> None:
         """As ``Stream``: the end of one direction is the end."""
         self._stage.cut()
+
+    async def _last_word(self) -> None:
+        """What the RDP client said last is a moment behind the end of the picture."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await self._stay.over.wait()
 
 
 async def _connect(place: Place) -> socket.socket:
