@@ -126,7 +126,16 @@ class Seat:
             **quiet,
         )
         self._programs.append(program)
+        until = time.monotonic() + 20
+        while program.poll() is None and not self._began(program.pid):
+            assert time.monotonic() < until, f"{words[0]} did not begin"
+            time.sleep(0.02)
         return program
+
+    def _began(self, pid: int) -> bool:
+        """Whether it is the person's program by now, rather than what becomes that person."""
+        folder = Path("/proc") / str(pid)
+        return folder.stat().st_uid == self.person.uid and not (folder / "cmdline").read_bytes().startswith(b"setpriv")
 
     def click(self, x: int, y: int) -> None:
         """Click as somebody at the machine does, by XTEST."""
