@@ -6,13 +6,12 @@ answered ``opened``, as plain bytes.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from borealis_wire import strict_json
-from borealis_wire.entry import EntryKind
+from borealis_wire.entry import EntryKind, EntryOrderBase
 from borealis_wire.envelope import DESKTOP_TYPE
 from borealis_wire.limits import KIB
-from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
+from borealis_wire.members import malformed, order_of, text_of, whole_of
 
 DESKTOP_PORT: Final = 5900
 """Upstream's allow-list has it. ``BOREALIS_DESKTOP_PORT`` names another."""
@@ -41,7 +40,7 @@ class Consent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DesktopOrder:
+class DesktopOrder(EntryOrderBase):
     """One connection to one desktop of one device. Times are Unix seconds.
 
     Attributes:
@@ -57,6 +56,8 @@ class DesktopOrder:
         height: likewise.
     """
 
+    JOB_ID: ClassVar[str] = "desktop"
+
     order_id: str
     session_id: str
     device_guid: str
@@ -71,57 +72,6 @@ class DesktopOrder:
     width: int = 1280
     height: int = 800
 
-    @property
-    def run_id(self) -> str:
-        """What the journal knows it by."""
-        return self.order_id
-
-    @property
-    def job_id(self) -> str:
-        """What the journal calls its kind."""
-        return "desktop"
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; reads back with :func:`parse_desktop`."""
-        return {
-            "order_id": self.order_id,
-            "session_id": self.session_id,
-            "device_guid": self.device_guid,
-            "asked_by": self.asked_by,
-            "kind": self.kind.value,
-            "user": self.user,
-            "view_only": self.view_only,
-            "consent": self.consent.value,
-            "ask_seconds": self.ask_seconds,
-            "width": self.width,
-            "height": self.height,
-            "issued_at": self.issued_at,
-            "expires_at": self.expires_at,
-        }
-
-    def to_payload(self) -> bytes:
-        """The canonical bytes that are sealed."""
-        return strict_json.canonical(self.to_json())
-
-
-_MEMBERS: Final = frozenset(
-    {
-        "order_id",
-        "session_id",
-        "device_guid",
-        "asked_by",
-        "kind",
-        "user",
-        "view_only",
-        "consent",
-        "ask_seconds",
-        "width",
-        "height",
-        "issued_at",
-        "expires_at",
-    }
-)
-
 
 def parse_desktop(payload: bytes) -> DesktopOrder:
     """Read an order to show a desktop.
@@ -129,13 +79,13 @@ def parse_desktop(payload: bytes) -> DesktopOrder:
     Raises:
         Refused: ``malformed``.
     """
-    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
-    if set(value) != _MEMBERS:
-        # A member we do not know may carry a condition we would break by ignoring it.
-        raise malformed("an order to show a desktop has members that are not known, or lacks some")
-    issued_at, expires_at = times_of(value)
-    if expires_at > issued_at + DESKTOP_ORDER_SECONDS:
-        raise malformed(f"an order to show a desktop holds for {DESKTOP_ORDER_SECONDS} s at most")
+    value, issued_at, expires_at = order_of(
+        payload,
+        DesktopOrder.names(),
+        what="to show a desktop",
+        seconds=DESKTOP_ORDER_SECONDS,
+        max_bytes=MAX_ORDER_BYTES,
+    )
     kind, consent = text_of(value, "kind"), text_of(value, "consent")
     if kind not in set(DesktopKind) or consent not in set(Consent):
         raise malformed("kind is screen or own, consent is never or ask")

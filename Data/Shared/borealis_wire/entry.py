@@ -5,8 +5,11 @@ are called and how they are read. An order is for one connection: the device fol
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from borealis_wire import strict_json
 
 
 class EntryOrder(Protocol):
@@ -39,6 +42,38 @@ class EntryOrder(Protocol):
     @property
     def job_id(self) -> str:
         """What the journal calls its kind."""
+
+
+class EntryOrderBase:
+    """What the orders for entries, each a frozen dataclass, have in common beyond their members."""
+
+    __slots__ = ()
+    JOB_ID: ClassVar[str]
+    order_id: str
+
+    @property
+    def run_id(self) -> str:
+        """What the journal knows it by."""
+        return self.order_id
+
+    @property
+    def job_id(self) -> str:
+        """What the journal calls its kind."""
+        return self.JOB_ID
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Of all members that its JSON object has."""
+        return frozenset(one.name for one in fields(cls))  # type: ignore[arg-type]  # a dataclass, below
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object; its kind's ``parse`` reads it back."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        return {name: value.value if isinstance(value, StrEnum) else value for name, value in found.items()}
+
+    def to_payload(self) -> bytes:
+        """The canonical bytes that are sealed."""
+        return strict_json.canonical(self.to_json())
 
 
 Order = TypeVar("Order", bound=EntryOrder)

@@ -12,13 +12,12 @@ Each order is for one connection. The device answers ``opened`` with what it fou
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from borealis_wire import strict_json
-from borealis_wire.entry import EntryKind
+from borealis_wire.entry import EntryKind, EntryOrderBase
 from borealis_wire.envelope import FILES_TYPE
 from borealis_wire.limits import KIB
-from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
+from borealis_wire.members import malformed, order_of, text_of, whole_of
 
 FILES_PORT: Final = 47003
 """``BOREALIS_FILES_PORT`` names another."""
@@ -76,7 +75,7 @@ class FileRefusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class FilesOrder:
+class FilesOrder(EntryOrderBase):
     """One connection about files of one device. Times are Unix seconds.
 
     Attributes:
@@ -95,6 +94,8 @@ class FilesOrder:
         overwrite: of ``write``: replace a file that is there.
     """
 
+    JOB_ID: ClassVar[str] = "files"
+
     order_id: str
     device_guid: str
     asked_by: str
@@ -111,61 +112,6 @@ class FilesOrder:
     mode: int = KEEP_MODE
     overwrite: bool = False
 
-    @property
-    def run_id(self) -> str:
-        """What the journal knows it by."""
-        return self.order_id
-
-    @property
-    def job_id(self) -> str:
-        """What the journal calls its kind."""
-        return "files"
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; reads back with :func:`parse_files`."""
-        return {
-            "order_id": self.order_id,
-            "device_guid": self.device_guid,
-            "asked_by": self.asked_by,
-            "action": self.action.value,
-            "path": self.path,
-            "user": self.user,
-            "offset": self.offset,
-            "size": self.size,
-            "version": self.version,
-            "transfer_id": self.transfer_id,
-            "sha256": self.sha256,
-            "mode": self.mode,
-            "overwrite": self.overwrite,
-            "issued_at": self.issued_at,
-            "expires_at": self.expires_at,
-        }
-
-    def to_payload(self) -> bytes:
-        """The canonical bytes that are sealed."""
-        return strict_json.canonical(self.to_json())
-
-
-_MEMBERS: Final = frozenset(
-    {
-        "order_id",
-        "device_guid",
-        "asked_by",
-        "action",
-        "path",
-        "user",
-        "offset",
-        "size",
-        "version",
-        "transfer_id",
-        "sha256",
-        "mode",
-        "overwrite",
-        "issued_at",
-        "expires_at",
-    }
-)
-
 
 def parse_files(payload: bytes) -> FilesOrder:
     """Read an order about files.
@@ -173,13 +119,9 @@ def parse_files(payload: bytes) -> FilesOrder:
     Raises:
         Refused: ``malformed``.
     """
-    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
-    if set(value) != _MEMBERS:
-        # A member we do not know may carry a condition we would break by ignoring it.
-        raise malformed("an order about files has members that are not known, or lacks some")
-    issued_at, expires_at = times_of(value)
-    if expires_at > issued_at + FILES_ORDER_SECONDS:
-        raise malformed(f"an order about files holds for {FILES_ORDER_SECONDS} s at most")
+    value, issued_at, expires_at = order_of(
+        payload, FilesOrder.names(), what="about files", seconds=FILES_ORDER_SECONDS, max_bytes=MAX_ORDER_BYTES
+    )
     action = text_of(value, "action")
     if action not in set(FileAction):
         raise malformed(f"action is one of {', '.join(FileAction)}")

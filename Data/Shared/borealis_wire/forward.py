@@ -6,13 +6,12 @@ The connection that such an order opens carries the plain bytes of one TCP conne
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from borealis_wire import strict_json
-from borealis_wire.entry import EntryKind
+from borealis_wire.entry import EntryKind, EntryOrderBase
 from borealis_wire.envelope import FORWARD_TYPE
 from borealis_wire.limits import KIB
-from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
+from borealis_wire.members import malformed, order_of, text_of, whole_of
 
 FORWARD_PORT: Final = 47004
 """``BOREALIS_FORWARD_PORT`` names another."""
@@ -42,7 +41,7 @@ class ForwardReason:
 
 
 @dataclass(frozen=True, slots=True)
-class ForwardOrder:
+class ForwardOrder(EntryOrderBase):
     """One TCP connection from one device to one target. Times are Unix seconds.
 
     Attributes:
@@ -53,6 +52,8 @@ class ForwardOrder:
         port: TCP.
     """
 
+    JOB_ID: ClassVar[str] = "forward"
+
     order_id: str
     session_id: str
     device_guid: str
@@ -61,38 +62,6 @@ class ForwardOrder:
     port: int
     issued_at: float
     expires_at: float
-
-    @property
-    def run_id(self) -> str:
-        """What the journal knows it by."""
-        return self.order_id
-
-    @property
-    def job_id(self) -> str:
-        """What the journal calls its kind."""
-        return "forward"
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; reads back with :func:`parse_forward`."""
-        return {
-            "order_id": self.order_id,
-            "session_id": self.session_id,
-            "device_guid": self.device_guid,
-            "asked_by": self.asked_by,
-            "host": self.host,
-            "port": self.port,
-            "issued_at": self.issued_at,
-            "expires_at": self.expires_at,
-        }
-
-    def to_payload(self) -> bytes:
-        """The canonical bytes that are sealed."""
-        return strict_json.canonical(self.to_json())
-
-
-_MEMBERS: Final = frozenset(
-    {"order_id", "session_id", "device_guid", "asked_by", "host", "port", "issued_at", "expires_at"}
-)
 
 
 def is_host(text: str) -> bool:
@@ -106,13 +75,13 @@ def parse_forward(payload: bytes) -> ForwardOrder:
     Raises:
         Refused: ``malformed``.
     """
-    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
-    if set(value) != _MEMBERS:
-        # A member we do not know may carry a condition we would break by ignoring it.
-        raise malformed("an order to forward a connection has members that are not known, or lacks some")
-    issued_at, expires_at = times_of(value)
-    if expires_at > issued_at + FORWARD_ORDER_SECONDS:
-        raise malformed(f"an order to forward a connection holds for {FORWARD_ORDER_SECONDS} s at most")
+    value, issued_at, expires_at = order_of(
+        payload,
+        ForwardOrder.names(),
+        what="to forward a connection",
+        seconds=FORWARD_ORDER_SECONDS,
+        max_bytes=MAX_ORDER_BYTES,
+    )
     host = text_of(value, "host", most=MAX_HOST)
     if not is_host(host):
         raise malformed("host is a name or an address, in ASCII and without brackets")

@@ -1,7 +1,7 @@
 """Reads the members of an order that was opened: each of its type and within its bounds, or the order is malformed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 from borealis_wire import strict_json
@@ -31,6 +31,31 @@ def object_of(payload: bytes, *, max_bytes: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise malformed("an order is an object")
     return value
+
+
+def order_of(
+    payload: bytes, names: Set[str], *, what: str, seconds: float, max_bytes: int
+) -> tuple[dict[str, Any], float, float]:
+    """The members of an order that has just these, and its two times.
+
+    Args:
+        payload: as it was sealed.
+        names: of all its members.
+        what: the order is to do, for sentences: "to open a shell".
+        seconds: how long it may hold.
+        max_bytes: how large it may be.
+
+    Raises:
+        Refused: ``malformed``.
+    """
+    value = object_of(payload, max_bytes=max_bytes)
+    if value.keys() != names:
+        # A member we do not know may carry a condition we would break by ignoring it.
+        raise malformed(f"an order {what} has members that are not known, or lacks some")
+    issued_at, expires_at = times_of(value)
+    if expires_at > issued_at + seconds:
+        raise malformed(f"an order {what} holds for {seconds:g} s at most")
+    return value, issued_at, expires_at
 
 
 def text_of(members: Mapping[str, Any], name: str, *, least: int = 1, most: int = MAX_NAME) -> str:

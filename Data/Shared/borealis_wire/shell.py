@@ -1,13 +1,12 @@
 """Orders to open a remote shell: what an operator may ask for, to bytes and back. Shape only, like ``orders``."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from borealis_wire import strict_json
-from borealis_wire.entry import EntryKind
+from borealis_wire.entry import EntryKind, EntryOrderBase
 from borealis_wire.envelope import SHELL_TYPE
 from borealis_wire.limits import KIB
-from borealis_wire.members import malformed, object_of, text_of, times_of, whole_of
+from borealis_wire.members import order_of, text_of, whole_of
 
 SHELL_PORT: Final = 47002
 """Upstream's. ``BOREALIS_WIREGUARD_SHELL_PORT`` names another."""
@@ -25,7 +24,7 @@ MAX_SEEN: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class ShellOrder:
+class ShellOrder(EntryOrderBase):
     """One connection to one shell on one device. Times are Unix seconds.
 
     Attributes:
@@ -35,6 +34,8 @@ class ShellOrder:
         user: the account on the device; empty for the one that the agent runs as.
         seen: :data:`NEW`, or how many bytes of the shell's output arrived before.
     """
+
+    JOB_ID: ClassVar[str] = "shell"
 
     order_id: str
     session_id: str
@@ -47,51 +48,6 @@ class ShellOrder:
     user: str = ""
     seen: int = NEW
 
-    @property
-    def run_id(self) -> str:
-        """What the journal knows it by."""
-        return self.order_id
-
-    @property
-    def job_id(self) -> str:
-        """What the journal calls its kind."""
-        return "shell"
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; reads back with :func:`parse_shell`."""
-        return {
-            "order_id": self.order_id,
-            "session_id": self.session_id,
-            "device_guid": self.device_guid,
-            "asked_by": self.asked_by,
-            "columns": self.columns,
-            "rows": self.rows,
-            "user": self.user,
-            "seen": self.seen,
-            "issued_at": self.issued_at,
-            "expires_at": self.expires_at,
-        }
-
-    def to_payload(self) -> bytes:
-        """The canonical bytes that are sealed."""
-        return strict_json.canonical(self.to_json())
-
-
-_MEMBERS: Final = frozenset(
-    {
-        "order_id",
-        "session_id",
-        "device_guid",
-        "asked_by",
-        "columns",
-        "rows",
-        "user",
-        "seen",
-        "issued_at",
-        "expires_at",
-    }
-)
-
 
 def parse_shell(payload: bytes) -> ShellOrder:
     """Read an order to open a shell.
@@ -99,13 +55,9 @@ def parse_shell(payload: bytes) -> ShellOrder:
     Raises:
         Refused: ``malformed``.
     """
-    value = object_of(payload, max_bytes=MAX_ORDER_BYTES)
-    if set(value) != _MEMBERS:
-        # A member we do not know may carry a condition we would break by ignoring it.
-        raise malformed("an order to open a shell has members that are not known, or lacks some")
-    issued_at, expires_at = times_of(value)
-    if expires_at > issued_at + SHELL_ORDER_SECONDS:
-        raise malformed(f"an order to open a shell holds for {SHELL_ORDER_SECONDS} s at most")
+    value, issued_at, expires_at = order_of(
+        payload, ShellOrder.names(), what="to open a shell", seconds=SHELL_ORDER_SECONDS, max_bytes=MAX_ORDER_BYTES
+    )
     return ShellOrder(
         order_id=text_of(value, "order_id"),
         session_id=text_of(value, "session_id"),
