@@ -44,7 +44,10 @@ TABS: Final = (
     "/activity",
     "/roles",
     "/screen",
+    "/desktop",
+    "/rdp",
     "/shell",
+    "/files",
     "/macro",
     "/logs",
 )
