@@ -31,6 +31,9 @@ OPEN_SECONDS: Final = 90.0
 RETURN_SECONDS: Final = 300.0
 """How long an Engine may be away: it may be restarting."""
 RETURN_PAUSE: Final = 1.0
+PING_SECONDS: Final = 15.0
+"""So often the Engine is asked whether it is there, on what carries no bytes."""
+PONG_SECONDS: Final = 30.0
 PIECE: Final = 64 * 1024
 HOLD_ABOVE: Final = 1024 * 1024
 """Bytes that wait for a local program that does not read, before the Engine is asked to hold the rest back."""
@@ -139,6 +142,7 @@ class LocalForward:
                         raise
                 finally:
                     self._session = ""
+                self._tasks.cancel_all()  # they were of the forward that is over
                 lost_at = lost_at or loop.time()
                 if loop.time() - lost_at > RETURN_SECONDS:
                     raise Unreachable("The connection to the Engine was lost, and did not come back in time.")
@@ -157,7 +161,7 @@ class LocalForward:
     async def _forward(self) -> "AsyncIterator[ClientConnection]":
         asked = {"device": self._guid, "host": self._wanted.host, "port": self._wanted.target}
         ticket = await asyncio.to_thread(self._client.post, "/api/forward/session", asked)
-        async with _connected(self._client, ticket) as control:
+        async with _connected(self._client, ticket, ping=PING_SECONDS) as control:
             self._session = str((await _opened(control))["session_id"])
             yield control
 
@@ -256,8 +260,14 @@ class _Carried:
 
 
 @contextlib.asynccontextmanager
-async def _connected(client: EngineClient, ticket: dict[str, Any]) -> "AsyncIterator[ClientConnection]":
-    """The WebSocket that a ticket is for. Raises ``Unreachable``."""
+async def _connected(
+    client: EngineClient, ticket: dict[str, Any], *, ping: float | None = None
+) -> "AsyncIterator[ClientConnection]":
+    """The WebSocket that a ticket is for; ``ping``: how often the Engine is asked whether it is there.
+
+    Raises:
+        Unreachable: the Engine does not open it.
+    """
     from websockets.asyncio.client import connect
     from websockets.exceptions import WebSocketException
 
@@ -272,7 +282,8 @@ async def _connected(client: EngineClient, ticket: dict[str, Any]) -> "AsyncIter
             proxy=None,
             open_timeout=CONNECT_SECONDS,
             close_timeout=1.0,
-            ping_interval=None,
+            ping_interval=ping,
+            ping_timeout=PONG_SECONDS,
             max_size=None,
         )
     except (OSError, TimeoutError, WebSocketException) as error:
