@@ -67,6 +67,7 @@ def test_a_forward_is_seen_where_the_tunnel_is_and_ended_there(scene: Scene) -> 
                 wrong: list[str] = []
                 look(window, "forwarded ports", wrong)
                 assert wrong == []
+                page.set_viewport_size({"width": 1280, "height": 800})
                 row.get_by_role("button", name="End the forward").click()
                 expect(table).to_have_count(0, timeout=20_000)
                 with pytest.raises(ConnectionResetError):
