@@ -14,7 +14,7 @@ from borealis_cli.text import ago, clean
 def open_page(ctx: typer.Context, name: DeviceName, as_json: Json = False) -> None:
     """Tell the address at which a device's remote desktop is opened in the browser.
 
-    For an RDP program of your own: borealis forward DEVICE 3389.
+    For an RDP program of your own: borealis forward DEVICE 3390:127.0.0.1:3389.
     """
     around = surroundings(ctx)
     with engine(ctx) as client:
