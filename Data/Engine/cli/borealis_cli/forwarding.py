@@ -14,18 +14,16 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from borealis_base.tasks import Supervisor
 from borealis_cli.client import EngineClient, segment
 from borealis_cli.errors import USAGE, CliError, Refusal, Unreachable
+from borealis_cli.streams import address_of, explained, options_of
 from borealis_cli.text import clean
-from borealis_cli.trust import pinned_context
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-CONNECT_SECONDS: Final = 10.0
 OPEN_SECONDS: Final = 90.0
 """The tunnel has to come up first."""
 RETURN_SECONDS: Final = 300.0
@@ -269,25 +267,11 @@ async def _connected(
         Unreachable: the Engine does not open it.
     """
     from websockets.asyncio.client import connect
-    from websockets.exceptions import WebSocketException
 
-    target = client.target
-    url = f"wss://{urlsplit(target.url).netloc}{ticket['path']}?token={segment(str(ticket['token']))}"
-    try:
+    with explained(client):
         line = await connect(
-            url,
-            ssl=pinned_context(target.ca_pem),
-            additional_headers={"Authorization": f"Bearer {target.token}"},
-            compression=None,
-            proxy=None,
-            open_timeout=CONNECT_SECONDS,
-            close_timeout=1.0,
-            ping_interval=ping,
-            ping_timeout=PONG_SECONDS,
-            max_size=None,
+            address_of(client, ticket), **options_of(client), ping_interval=ping, ping_timeout=PONG_SECONDS
         )
-    except (OSError, TimeoutError, WebSocketException) as error:
-        raise Unreachable(f"The Engine at {target.url} opens no stream ({error}).") from error
     try:
         yield line
     finally:

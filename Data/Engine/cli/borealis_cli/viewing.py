@@ -5,19 +5,17 @@ import json
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from borealis_cli.client import EngineClient, segment
-from borealis_cli.errors import FAILED, CliError, Unreachable
+from borealis_cli.client import EngineClient
+from borealis_cli.errors import FAILED, CliError
+from borealis_cli.streams import address_of, explained, options_of
 from borealis_cli.surroundings import Surroundings
 from borealis_cli.text import clean
-from borealis_cli.trust import pinned_context
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 HERE: Final = "127.0.0.1"
-CONNECT_SECONDS: Final = 10.0
 PIECE: Final = 64 * 1024
 LOOK_SECONDS: Final = 0.2
 """How often somebody who waits looks whether Ctrl-C was pressed."""
@@ -113,24 +111,9 @@ class LocalViewer:
 @contextlib.contextmanager
 def _stream(client: EngineClient, ticket: dict[str, Any]) -> Any:
     """The WebSocket that a ticket is for. Raises ``Unreachable``."""
-    from websockets.exceptions import WebSocketException
     from websockets.sync.client import connect
 
-    target = client.target
-    url = f"wss://{urlsplit(target.url).netloc}{ticket['path']}?token={segment(str(ticket['token']))}"
-    try:
-        stream = connect(
-            url,
-            ssl=pinned_context(target.ca_pem),
-            additional_headers={"Authorization": f"Bearer {target.token}"},
-            compression=None,
-            proxy=None,
-            open_timeout=CONNECT_SECONDS,
-            close_timeout=1.0,
-            ping_interval=None,
-            max_size=None,
-        )
-    except (OSError, TimeoutError, WebSocketException) as error:
-        raise Unreachable(f"The Engine at {target.url} opens no stream ({error}).") from error
+    with explained(client):
+        stream = connect(address_of(client, ticket), **options_of(client), ping_interval=None)
     with stream:
         yield stream
