@@ -14,6 +14,8 @@ from tests.hosts.lan import Lan, TunnelHosts, run_in
 from tests.programs.desktops import MISSING, a_person
 from tests.programs.forwards import Forwarding, forwarding
 from tests.programs.programs import DATA, base_environment, wait_for
+from tests.programs.xrdp import AVAILABLE as RDP_AVAILABLE
+from tests.programs.xrdp import Xrdp
 
 pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(400)]
 PORT = 47004
@@ -71,6 +73,27 @@ with connect(url, ssl=tls, additional_headers=head, proxy=None, compression=None
         print(line.recv(30)); line.send(b'RFB 003.008\\n'); print(line.recv(30))
 """
 """Begins a desktop of its own and says hello to it."""
+
+RDP = """
+import httpx, json, ssl, sys
+from websockets.sync.client import connect
+ca, token, guid, user, password = sys.argv[1:]
+head = {'Authorization': 'Bearer ' + token}
+with httpx.Client(base_url='https://127.0.0.1:5000', verify=ca, trust_env=False, timeout=60, headers=head) as engine:
+    engine.post('/api/tunnel/connect', json={'agent_id': guid})
+    asked = {'agent_id': guid, 'protocol': 'rdp', 'username': user, 'password': password, 'width': 800, 'height': 600}
+    answer = engine.post('/api/rdp/session', json=asked)
+print(answer.status_code, answer.text)
+if answer.status_code == 200:
+    url = f"wss://127.0.0.1:5000/api/rdp/stream?token={answer.json()['token']}"
+    tls = ssl.create_default_context(cafile=ca)
+    with connect(url, ssl=tls, additional_headers=head, proxy=None, compression=None, open_timeout=30) as line:
+        while (said := json.loads(line.recv(90)))['event'] not in ('opened', 'closed'): pass
+        print(said)
+        if said['event'] == 'opened':
+            print(line.recv(30))
+"""
+"""Signs in to a device's desktop by RDP."""
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +326,24 @@ def test_a_desktop_goes_through_the_tunnel_and_not_by_a_closed_port(hosts: Tunne
         hosts.disconnect_all()  # and with the tunnel ends what the person's desktop is made of
         gone = lambda: not processes_of(person.uid)  # noqa: E731
         wait_for("the end of the desktop", gone, seconds=60)
+
+
+@pytest.mark.skipif(not RDP_AVAILABLE, reason="needs xrdp, xfreerdp and Xvnc")
+def test_a_desktop_by_rdp_goes_through_the_tunnel_and_not_by_a_closed_port(hosts: TunnelHosts, tmp_path: Path) -> None:
+    token = (hosts.engine.root / "Engine" / "Data" / "Secrets" / "cli.token").read_text().strip()
+    guid = hosts.guids[2]
+    with Xrdp(tmp_path / "xrdp", namespace=hosts.namespace(2), port=3389) as server:
+        words = [sys.executable, "-c", RDP, str(hosts.engine.ca_file), token, guid, server.user, server.password]
+        done = run_in(hosts.lan.engine, *words)
+        assert "'event': 'opened'" in done.stdout, done.stdout + done.stderr + server.log()
+        assert "b'RFB 003.008\\n'" in done.stdout
+        assert f'"virtual_ip":"{hosts.status(guid)["virtual_ip"]}"'.replace("/32", "") in done.stdout.replace(" ", "")
+        allow(hosts, [PORT])
+        try:
+            refused = run_in(hosts.lan.engine, *words)
+            assert "rdp_not_allowed" in refused.stdout, refused.stdout + refused.stderr
+        finally:
+            allow(hosts, None)
 
 
 def processes_of(uid: int) -> list[int]:

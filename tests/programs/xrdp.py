@@ -28,11 +28,16 @@ SESMAN_LOCK = Path("/run/lock/borealis-test-xrdp")
 
 
 class Xrdp:
-    """A server with one account; a context, at whose end nothing of it is left."""
+    """A server with one account; a context, at whose end nothing of it is left.
 
-    def __init__(self, folder: Path) -> None:
+    ``namespace``: of the network that it is in, where it listens on every address, as servers of devices do.
+    """
+
+    def __init__(self, folder: Path, *, namespace: str = "", port: int = 0) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
+        self._address = "0.0.0.0" if namespace else "127.0.0.1"
+        self._before = ["ip", "netns", "exec", namespace] if namespace else []
         self.user = f"borrdp{secrets.token_hex(3)}"
         self.password = f"pass word-{secrets.token_hex(6)}'\"%$"
         self.home = Path(tempfile.mkdtemp(prefix="borealis-home-"))
@@ -115,7 +120,7 @@ class Xrdp:
         sesman = _changed(Path("/etc/xrdp/sesman.ini"), {"LogFile": f"{self.folder}/sesman.log", "EnableSyslog": "0"})
         changes = {
             "fork": "false",
-            "port": f"tcp://127.0.0.1:{self.port}",
+            "port": f"tcp://{self._address}:{self.port}",
             "LogFile": f"{self.folder}/xrdp.log",
             "EnableSyslog": "0",
             "certificate": f"{self.folder}/cert.pem",
@@ -128,11 +133,15 @@ class Xrdp:
         for name in ("xrdp-sesman", "xrdp"):
             config = self.folder / f"{name.removeprefix('xrdp-')}.ini"
             with (self.folder / f"{name}.out.log").open("ab") as out:
-                command = [f"/usr/sbin/{name}", "-n", "-c", str(config)]
+                command = [*self._before, f"/usr/sbin/{name}", "-n", "-c", str(config)]
                 self._programs.append(
                     subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder)
                 )
-        wait_for("xrdp", lambda: (listens(self.port) and listens(3350)) or None, seconds=20)
+        wait_for("xrdp", lambda: (self._listens(self.port) and self._listens(3350)) or None, seconds=20)
+
+    def _listens(self, port: int) -> bool:
+        command = [*self._before, "cat", "/proc/net/tcp", "/proc/net/tcp6"]
+        return listens(port, subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
     def _stop(self) -> None:
         for program in reversed(self._programs):
@@ -157,13 +166,7 @@ def _changed(source: Path, changes: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def listens(port: int) -> bool:
-    """Whether somebody on this machine listens there."""
-    wanted = f":{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            for line in Path(table).read_text().splitlines()[1:]:
-                parts = line.split()
-                if parts[1].endswith(wanted) and parts[3] == "0A":
-                    return True
-    return False
+def listens(port: int, tables: str) -> bool:
+    """Whether somebody listens there, as the system's tables of connections have it."""
+    rows = [line.split() for line in tables.splitlines()]
+    return any(row[3] == "0A" and row[1].endswith(f":{port:04X}") for row in rows if len(row) > 3)
