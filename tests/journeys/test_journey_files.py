@@ -183,7 +183,7 @@ def test_survives_an_agent_that_is_killed_in_the_middle(house: House, home: Path
         go_on.set()
         thread.join(60)
         (answer,) = failed
-        assert isinstance(answer, Exception) or answer.status_code == 503, answer
+        assert isinstance(answer, Exception) or answer.status_code == 503, answer.text
         assert not target.exists()
         house.agent.start()
         wait_online(house.engine, house.agent)

@@ -148,12 +148,19 @@ class Line:
     async def write_bytes(self, data: bytes) -> None:
         """Send bytes; waits while the device takes no more. Raises ``OSError``."""
         async with self._writing:
+            self._check_open()
             self._writer.write(data)
             await self._writer.drain()
 
     def write_eof(self) -> None:
         """Nothing more is sent. Raises ``OSError``."""
+        self._check_open()
         self._writer.write_eof()
+
+    def _check_open(self) -> None:
+        # A transport of uvloop's that was closed raises ``RuntimeError``, one of asyncio's nothing.
+        if self._writer.is_closing():
+            raise ConnectionResetError("the connection is closed")
 
     def cut(self) -> None:
         """Close the connection. Never waits."""

@@ -192,3 +192,10 @@ async def test_a_stay_that_ends_ends_what_waits_in_it() -> None:
     with pytest.raises(TimeoutError):
         async with while_it_lasts(stay()):
             raise TimeoutError
+
+
+async def test_survives_a_connection_that_was_closed_before_the_next_byte() -> None:
+    with pytest.raises(Unavailable, match="files_cut"):
+        async with writing_to(says(opened(size=3)), 3) as writing:
+            writing._line.cut()
+            await writing.write(b"abc")
