@@ -20,8 +20,9 @@ import psutil
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
-from tests.programs.desktop_streams import DesktopSocket, desktop_pair, desktop_socket, desktop_ticket, open_desktop
+from tests.programs.desktop_streams import DesktopSocket, desktop_socket, desktop_ticket, open_desktop
 from tests.programs.desktops import MISSING, SKIP, Person, a_person, a_seat
+from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 
 from borealis_wire import strict_json
@@ -93,7 +94,7 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="borealis-desktop-") as folder:
-        engine, agent = desktop_pair(Path(folder))
+        engine, agent = local_pair(Path(folder))
         try:
             guid = enrol(engine, agent)
             yield House(engine, agent, guid, stolen_signing_key(engine))

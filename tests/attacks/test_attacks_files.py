@@ -20,7 +20,8 @@ import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
 from tests.attacks.test_attacks_shell import a_person
-from tests.programs.files import Files, file_pair, in_pieces, some_bytes
+from tests.programs.files import Files, in_pieces, some_bytes
+from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, processes_with, wait_for, wait_online
 
 from borealis_wire import strict_json
@@ -78,7 +79,7 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="borealis-files-") as folder:
-        engine, agent = file_pair(Path(folder))
+        engine, agent = local_pair(Path(folder))
         try:
             guid = enrol(engine, agent)
             yield House(engine, agent, guid, stolen_signing_key(engine))

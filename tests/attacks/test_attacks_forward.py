@@ -19,7 +19,8 @@ import httpx
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
-from tests.programs.forwards import forward_pair, tcp_server
+from tests.programs.forwards import tcp_server
+from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 from tests.programs.web import web_session
 
@@ -81,7 +82,7 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="borealis-forward-") as folder:
-        engine, agent = forward_pair(Path(folder))
+        engine, agent = local_pair(Path(folder))
         try:
             with tcp_server(lambda connection: connection.sendall(SECRET)) as target:
                 guid = enrol(engine, agent)

@@ -14,10 +14,10 @@ import aiohttp
 import httpx
 import psutil
 import pytest
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for
 from tests.programs.remains import has_ended, offspring
 from tests.programs.rfb_viewer import RfbViewer
-from tests.programs.shells import local_settings
 from tests.programs.streams import stream_at
 from tests.programs.xrdp import BACKGROUND, Xrdp
 
@@ -55,7 +55,7 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="borealis-rdp-") as folder, Xrdp(Path(folder) / "xrdp") as xrdp:
-        settings = {**local_settings(), "BOREALIS_RDP_PORT": str(xrdp.port)}
+        settings = local_settings(BOREALIS_RDP_PORT=str(xrdp.port))
         engine = EngineProgram(Path(folder) / "engine", environment=settings).start()
         agent = AgentProgram(Path(folder) / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
         try:

@@ -18,8 +18,9 @@ import httpx
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
+from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, processes_with, wait_for, wait_online
-from tests.programs.shells import Shell, desk_at, local_pair
+from tests.programs.shells import Shell, desk_at
 
 from borealis_wire import strict_json
 from borealis_wire.envelope import JOB_TYPE, SHELL_TYPE, seal

@@ -13,8 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.browsing import WIDE, Desk, Window, desk_at, page_engine, set_up
 from tests.browser.test_browser_axe import look
 from tests.page.page_build import built_page
-from tests.programs.desktop_streams import desktop_settings
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 
 pytestmark = [
@@ -55,7 +55,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     root = tmp_path_factory.mktemp("desktop")
-    settings = desktop_settings()
+    settings = local_settings()
     engine = page_engine(root / "engine", built_page())
     engine.environment.update(settings)
     engine.start()

@@ -13,7 +13,8 @@ from playwright.sync_api import Error, Locator, Page, expect
 from tests.browser.browsing import Desk, desk_at, page_engine, set_up
 from tests.browser.test_browser_axe import look
 from tests.page.page_build import built_page
-from tests.programs.files import file_settings, some_bytes
+from tests.programs.files import some_bytes
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 
 pytestmark = [
@@ -48,7 +49,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     root = tmp_path_factory.mktemp("files")
-    settings = file_settings()
+    settings = local_settings()
     engine = page_engine(root / "engine", built_page())
     engine.environment.update(settings)
     engine.start()

@@ -11,7 +11,8 @@ from playwright.sync_api import expect
 from tests.browser.browsing import Desk, desk_at, page_engine, set_up
 from tests.browser.test_browser_axe import look
 from tests.page.page_build import built_page
-from tests.programs.forwards import forwarding, local_forward_settings, tcp_server
+from tests.programs.forwards import forwarding, tcp_server
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol
 
 pytestmark = [
@@ -31,7 +32,7 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     root = tmp_path_factory.mktemp("forward")
-    settings = local_forward_settings()
+    settings = local_settings()
     engine = page_engine(root / "engine", built_page())
     engine.environment.update(settings)
     engine.start()

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.browsing import Desk, desk_at, page_engine, set_up
 from tests.browser.test_browser_axe import look
 from tests.page.page_build import built_page
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for
-from tests.programs.shells import local_settings
 from tests.programs.xrdp import BACKGROUND, Xrdp
 
 pytestmark = [
@@ -45,7 +45,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     root = tmp_path_factory.mktemp("rdp")
     with Xrdp(root / "xrdp") as xrdp:
-        settings = {**local_settings(), "BOREALIS_RDP_PORT": str(xrdp.port)}
+        settings = local_settings(BOREALIS_RDP_PORT=str(xrdp.port))
         engine = page_engine(root / "engine", built_page())
         engine.environment.update(settings)
         engine.start()

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.browsing import Desk, desk_at, page_engine, set_up
 from tests.browser.test_browser_axe import look
 from tests.page.page_build import built_page
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_online
-from tests.programs.shells import local_settings
 
 pytestmark = [
     pytest.mark.slow,

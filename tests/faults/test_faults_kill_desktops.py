@@ -16,7 +16,8 @@ import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.programs.desktop_stage import remains as remains_of
 from tests.programs.desktops import MISSING, SKIP, Person, a_person, a_seat
-from tests.programs.programs import AgentProgram, EngineProgram, enrol, free_port, wait_for, wait_online
+from tests.programs.local import local_settings
+from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 from tests.programs.remains import Rest, killed_at_work, offspring
 from tests.programs.rfb import Streams, Viewer, viewing
 
@@ -36,8 +37,8 @@ class Scene:
     """An Engine and an agent on one machine, where the port of desktops is open on loopback."""
 
     def __init__(self, root: Path) -> None:
-        self.port = free_port()
-        settings = {"BOREALIS_TUNNEL_LOCAL": "1", "BOREALIS_DESKTOP_PORT": str(self.port)}
+        settings = local_settings()
+        self.port = int(settings["BOREALIS_DESKTOP_PORT"])
         self.engine = EngineProgram(root / "engine", environment=settings).start()
         code = self.engine.enrolment_token()
         self.agent = AgentProgram(root / "agent", "--installer-code", code, environment=settings)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.programs.desktop_streams import DesktopSocket, desktop_pair, open_desktop
+from tests.programs.desktop_streams import DesktopSocket, open_desktop
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
+from tests.programs.local import local_pair
 from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, wait_for
 from tests.programs.remains import offspring
 from tests.programs.rfb import Streams, Viewer, viewing
@@ -56,7 +57,7 @@ class Scene:
 def scene() -> Iterator[Scene]:
     """One Engine and one agent, as root, for all of these, and a person who may sign in there."""
     with tempfile.TemporaryDirectory(prefix="borealis-desktop-") as folder, a_person(f"bod{os.getpid()}") as person:
-        engine, agent = desktop_pair(Path(folder))
+        engine, agent = local_pair(Path(folder))
         try:
             yield Scene(engine, agent, enrol(engine, agent), person)
         finally:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.programs.files import Files, digest, file_pair, in_pieces, some_bytes
+from tests.programs.files import Files, digest, in_pieces, some_bytes
+from tests.programs.local import local_pair
 from tests.programs.programs import (
     DATA,
     AgentProgram,
@@ -67,7 +68,7 @@ def house() -> Iterator[House]:
     """One Engine and one agent for all of these; each test leaves them as it found them."""
     with tempfile.TemporaryDirectory(prefix="borealis-files-") as folder:
         Path(folder).chmod(0o711)
-        engine, agent = file_pair(Path(folder))
+        engine, agent = local_pair(Path(folder))
         try:
             yield House(engine, agent, enrol(engine, agent))
         finally:

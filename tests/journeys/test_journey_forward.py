@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.programs.forwards import Forwarding, forward_pair, forwarding, read_all, tcp_server
+from tests.programs.forwards import Forwarding, forwarding, read_all, tcp_server
+from tests.programs.local import local_pair
 from tests.programs.programs import (
     DATA,
     AgentProgram,
@@ -54,7 +55,7 @@ class Pair:
 def pair() -> Iterator[Pair]:
     """One Engine and one agent for all of these; each test leaves them as it found them."""
     with tempfile.TemporaryDirectory(prefix="borealis-forward-") as folder:
-        engine, agent = forward_pair(Path(folder))
+        engine, agent = local_pair(Path(folder))
         try:
             yield Pair(engine, agent, enrol(engine, agent))
         finally:

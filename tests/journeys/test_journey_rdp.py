@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import pytest
 from tests.programs import nla_server
+from tests.programs.local import local_settings
 from tests.programs.nla_server import NlaServer
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 from tests.programs.remains import has_ended, offspring
 from tests.programs.rfb_viewer import CONTROL, RfbViewer
-from tests.programs.shells import local_settings
 from tests.programs.streams import OpenStream, stream_at
 from tests.programs.xrdp import BACKGROUND, Xrdp
 
@@ -70,7 +70,7 @@ class House:
 @pytest.fixture(scope="module")
 def house() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="borealis-rdp-") as folder, Xrdp(Path(folder) / "xrdp") as xrdp:
-        settings = {**local_settings(), "BOREALIS_RDP_PORT": str(xrdp.port)}
+        settings = local_settings(BOREALIS_RDP_PORT=str(xrdp.port))
         engine = EngineProgram(Path(folder) / "engine", environment=settings).start()
         agent = AgentProgram(Path(folder) / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
         try:
@@ -184,7 +184,7 @@ async def test_a_changed_certificate_is_refused_until_somebody_trusts_it(house: 
 async def test_a_device_with_nla(house: House) -> None:
     """The account is asked for before there is a picture: a wrong password is a sentence, and no picture."""
     with tempfile.TemporaryDirectory(prefix="borealis-nla-") as folder, NlaServer(Path(folder) / "nla") as server:
-        settings = {**local_settings(), "BOREALIS_RDP_PORT": str(server.port)}
+        settings = local_settings(BOREALIS_RDP_PORT=str(server.port))
         engine = EngineProgram(Path(folder) / "engine", environment=settings).start()
         agent = AgentProgram(Path(folder) / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
         try:

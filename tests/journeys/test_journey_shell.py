@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.programs.local import local_pair
 from tests.programs.programs import (
     DATA,
     AgentProgram,
@@ -29,7 +30,7 @@ from tests.programs.programs import (
     wait_for,
     wait_online,
 )
-from tests.programs.shells import Desk, Shell, desk_at, local_pair
+from tests.programs.shells import Desk, Shell, desk_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="the terminal is a POSIX one")]
 PROMPT = re.compile(r"[#$] \Z")

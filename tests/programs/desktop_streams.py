@@ -5,29 +5,14 @@ import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.programs.programs import AgentProgram, EngineProgram, free_port
+from tests.programs.programs import EngineProgram
 from tests.programs.rfb import Received
-from tests.programs.shells import local_settings
 from tests.programs.web import web_session
 
 SECONDS = 60.0
-
-
-def desktop_settings() -> dict[str, str]:
-    """For Engine and agent both: desktops over loopback, on a port of their own."""
-    return {**local_settings(), "BOREALIS_DESKTOP_PORT": str(free_port())}
-
-
-def desktop_pair(root: Path) -> tuple[EngineProgram, AgentProgram]:
-    """An Engine and an agent that reach each other over loopback; the Engine runs, the agent is not enrolled yet."""
-    settings = desktop_settings()
-    engine = EngineProgram(root / "engine", environment=settings).start()
-    agent = AgentProgram(root / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
-    return engine, agent
 
 
 def owner_token(engine: EngineProgram) -> str:

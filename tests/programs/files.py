@@ -6,21 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.programs.programs import AgentProgram, EngineProgram, free_port
-from tests.programs.shells import local_settings
-
-
-def file_settings() -> dict[str, str]:
-    """For Engine and agent both: files over loopback, on a port of their own."""
-    return {**local_settings(), "BOREALIS_FILES_PORT": str(free_port())}
-
-
-def file_pair(root: Path) -> tuple[EngineProgram, AgentProgram]:
-    """An Engine and an agent that reach each other over loopback; the Engine runs, the agent is not enrolled yet."""
-    settings = file_settings()
-    engine = EngineProgram(root / "engine", environment=settings).start()
-    agent = AgentProgram(root / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
-    return engine, agent
 
 
 def some_bytes(size: int, seed: int = 1) -> bytes:

@@ -12,24 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, free_port, wait_for
+from tests.programs.programs import DATA, base_environment, wait_for
 
 SECONDS = 30.0
 LEADS = re.compile(r"^(?:\[.*\]|[^\s\[\]]+):(\d+) leads to ", re.MULTILINE)
-
-
-def local_forward_settings() -> dict[str, str]:
-    """For Engine and agent both: forwards over loopback, each entry on a port of its own."""
-    ports = {f"BOREALIS_{name}_PORT": str(free_port()) for name in ("FORWARD", "FILES", "DESKTOP", "WIREGUARD_SHELL")}
-    return {"BOREALIS_TUNNEL_LOCAL": "1", **ports}
-
-
-def forward_pair(root: Path) -> tuple[EngineProgram, AgentProgram]:
-    """An Engine and an agent that reach each other over loopback; the Engine runs, the agent is not enrolled yet."""
-    settings = local_forward_settings()
-    engine = EngineProgram(root / "engine", environment=settings).start()
-    agent = AgentProgram(root / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
-    return engine, agent
 
 
 class Forwarding:

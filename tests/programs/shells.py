@@ -8,15 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import socketio
-from tests.programs.programs import AgentProgram, EngineProgram, free_port
+from tests.programs.programs import EngineProgram
 from tests.programs.web import web_session
 
 SECONDS = 20.0
-
-
-def local_settings(port: int | None = None) -> dict[str, str]:
-    """For Engine and agent both: shells over loopback, on a port of their own."""
-    return {"BOREALIS_TUNNEL_LOCAL": "1", "BOREALIS_WIREGUARD_SHELL_PORT": str(port or free_port())}
 
 
 class Shell:
@@ -123,11 +118,3 @@ async def desk_at(engine: EngineProgram, *, token: str = "") -> AsyncIterator[De
             yield desk
         finally:
             await client.disconnect()
-
-
-def local_pair(root: Any) -> tuple[EngineProgram, AgentProgram]:
-    """An Engine and an agent that reach each other over loopback; the Engine runs, the agent is not enrolled yet."""
-    settings = local_settings()
-    engine = EngineProgram(root / "engine", environment=settings).start()
-    agent = AgentProgram(root / "agent", "--installer-code", engine.enrolment_token(), environment=settings)
-    return engine, agent
