@@ -6,6 +6,7 @@ of the devices one is real and the others are put into the database, those for a
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from tests.browser.browsing import (
     setup_fragment,
 )
 from tests.page.page_build import built_page
+from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, run_script
 
 from bench.sample_devices import SITES, describe, remember
@@ -57,6 +59,8 @@ ACCOUNTS: Final = """root:x:0:0:root:/root:/bin/bash
 ada:x:1000:1000:Ada Lovelace:/home/ada:/bin/bash
 grace:x:1001:1001:Grace Hopper:/home/grace:/bin/zsh
 """
+FILES: Final = {"Documents/plan.odt": 48_211, "Pictures/lake.jpg": 2_418_004, "notes.txt": 731, "report.pdf": 612_880}
+BOUND: Final = {"passwd": "/etc/passwd", "group": "/etc/group", "home": "/home"}
 GROUPS: Final = "root:x:0:\nada:x:1000:\ngrace:x:1001:\nsudo:x:27:ada\n"
 SCRIPT: Final = {
     "display_name": "Free space",
@@ -92,7 +96,9 @@ def main() -> int:
 
 def take(work: Path, count: int, into: Path, wanted: re.Pattern[str]) -> None:
     """All pictures with ``count`` devices."""
-    engine = page_engine(work / "engine", built_page()).start()
+    engine = page_engine(work / "engine", built_page())
+    engine.environment.update(local_settings())
+    engine.start()
     try:
         with contextlib.ExitStack() as stack:
             desk = stack.enter_context(desk_at(engine))
@@ -114,7 +120,8 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
     """Devices, runs and a site; gives the addresses that they have."""
     if count > 1:
         seed(engine, count - 1)
-    agent = AgentProgram(work / "agent", "--installer-code", engine.enrolment_token())
+    code = engine.enrolment_token()
+    agent = AgentProgram(work / "agent", "--installer-code", code, environment=engine.environment)
     with_sample_accounts(agent, work)
     try:
         guid = enrol(engine, agent)
@@ -125,6 +132,7 @@ def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, 
             (good,) = run_script(owner, "uname -sr; uptime", guids=[guid], script_name="How is it?")
             run_script(owner, "echo looking; ls /nowhere", guids=[guid], script_name="Look for a folder")
         device = {f"device-{tab.strip('/') or 'summary'}": f"/devices/{guid}{tab}" for tab in TABS}
+        device["device-files"] += "?path=/home/ada"
         yield {**device, "job": f"/jobs/{good['job_id']}", "one-run": f"/runs/{good['run_id']}"}
     finally:
         agent.stop()
@@ -134,7 +142,14 @@ def with_sample_accounts(agent: AgentProgram, work: Path) -> None:
     """The agent shall tell of made-up accounts, not of this machine's: it sees another list of them. Needs root."""
     for name, text in (("passwd", ACCOUNTS), ("group", GROUPS)):
         (work / name).write_text(text)
-    bound = 'mount --bind "$0/passwd" /etc/passwd && mount --bind "$0/group" /etc/group && exec "$@"'
+    home = work / "home" / "ada"
+    for name, size in FILES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_bytes(bytes(size))
+    for path in (home, *home.rglob("*")):
+        os.chown(path, 1000, 1000)
+    binds = (f'mount --bind "$0/{name}" {place}' for name, place in BOUND.items())
+    bound = " && ".join((*binds, 'exec "$@"'))
     agent.command = ["unshare", "--mount", "sh", "-c", bound, str(work), *agent.command]
 
 

@@ -24,8 +24,9 @@ class Forwarding:
     def __init__(self, root: Path, *words: str, before: tuple[str, ...] = ()) -> None:
         path = os.pathsep.join(str(DATA / part) for part in ("Shared", "Engine/cli"))
         environment = {**base_environment(), "BOREALIS_ROOT": str(root), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        # Ctrl-C is heard also where the tests themselves run in the background, which has it ignored.
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "borealis_cli", "forward", *words],
+            ["env", "--default-signal=INT", *before, sys.executable, "-m", "borealis_cli", "forward", *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
-SECONDS: Final = 30.0
+SECONDS: Final = 60.0
 RAW: Final = 0
 DESKTOP_SIZE: Final = -223
 EXTENDED_SIZE: Final = -308
