@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.programs.local import local_pair
 from tests.programs.programs import enrol
-from tests.programs.shells import Shell, desk_at, local_pair
+from tests.programs.shells import Shell, desk_at
 
 from bench.figures import Figure, machine, percentile, table
 
