@@ -117,6 +117,11 @@ def type_until(page: Page, text: str, path: Path, wanted: str) -> None:
     raise AssertionError(f"{path} was not written")
 
 
+def size_of(picture: Locator) -> tuple[int, int]:
+    box = picture.bounding_box() or {"width": 0, "height": 0}
+    return round(box["width"]), round(box["height"])
+
+
 def test_the_live_screen_is_seen_and_what_is_typed_arrives(scene: Scene, seat: Seat, tmp_path: Path) -> None:
     home = scene.person.home
     with scene.desk.window() as window:
@@ -147,9 +152,7 @@ def test_the_live_screen_is_seen_and_what_is_typed_arrives(scene: Scene, seat: S
         page.keyboard.press("Control+Shift+E")
         expect(page.get_by_role("button", name="End", exact=True)).to_be_focused()
         page.get_by_text("Actual size").click()
-        box = picture.bounding_box()
-        assert box is not None
-        assert (round(box["width"]), round(box["height"])) == (1024, 700)
+        wait_for("its actual size", lambda: size_of(picture) == (1024, 700))
         row = page.get_by_role("table", name="Who sees a desktop here").get_by_role("row").filter(has_text="ada")
         expect(row).to_contain_text(scene.person.name)
         page.get_by_role("button", name="End", exact=True).click()

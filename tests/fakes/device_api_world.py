@@ -92,6 +92,9 @@ async def open_api(folder: Path) -> AsyncIterator[ApiWorld]:
             tunnels=absent,
             shells=absent,
             recordings=absent,
+            desktops=absent,
+            rdp=absent,
+            transfers=absent,
             forwards=absent,
         )
         app: Any = create_api(services)

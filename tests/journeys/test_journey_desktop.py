@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.programs.desktop_streams import DesktopSocket, open_desktop
 from tests.programs.desktops import MISSING, SKIP, Person, Seat, a_person, a_seat
+from tests.programs.desktops import TERMINAL as XTERM
 from tests.programs.local import local_pair
 from tests.programs.programs import DATA, AgentProgram, EngineProgram, base_environment, enrol, wait_for
 from tests.programs.remains import offspring
@@ -158,7 +159,8 @@ async def test_the_user_is_asked_where_the_policy_says_so(scene: Scene, seat: Se
 async def test_a_desktop_of_its_own_waits_for_its_operator(scene: Scene) -> None:
     path = scene.person.home / "kept"
     terminal = scene.person.home / ".xsession"
-    terminal.write_text("#!/bin/sh\nopenbox & exec xterm -geometry 80x20+20+80 -bg '#102040' -fg '#ffffff'\n")
+    # Openbox passes over what shows itself while it starts.
+    terminal.write_text(f'#!/bin/sh\nexec openbox --startup "{XTERM}"\n')
     terminal.chmod(0o755)
     asked: dict[str, Any] = {"kind": "own", "width": 900, "height": 640}
     async with watching(scene, **asked) as (viewer, _):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -137,11 +138,8 @@ class Xrdp:
                 self._programs.append(
                     subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.folder)
                 )
-        wait_for("xrdp", lambda: (self._listens(self.port) and self._listens(3350)) or None, seconds=20)
-
-    def _listens(self, port: int) -> bool:
-        command = [*self._before, "cat", "/proc/net/tcp", "/proc/net/tcp6"]
-        return listens(port, subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+        both = (self.port, 3350)
+        wait_for("xrdp", lambda: all(listens(port, self._before) for port in both) or None, seconds=20)
 
     def _stop(self) -> None:
         for program in reversed(self._programs):
@@ -166,7 +164,9 @@ def _changed(source: Path, changes: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def listens(port: int, tables: str) -> bool:
-    """Whether somebody listens there, as the system's tables of connections have it."""
-    rows = [line.split() for line in tables.splitlines()]
+def listens(port: int, before: Sequence[str] = ()) -> bool:
+    """Whether somebody listens there; ``before``: what brings a command to where it is."""
+    tables = [*before, "cat", "/proc/net/tcp", "/proc/net/tcp6"]
+    told = subprocess.run(tables, capture_output=True, text=True, check=False).stdout
+    rows = [line.split() for line in told.splitlines()]
     return any(row[3] == "0A" and row[1].endswith(f":{port:04X}") for row in rows if len(row) > 3)

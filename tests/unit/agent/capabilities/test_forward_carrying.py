@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -135,6 +136,7 @@ async def test_who_does_not_read_holds_the_target_up() -> None:
                 await loop.sock_recv(ours, 65536)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="under wine the reset that this test makes wakes no reader")
 async def test_survives_a_broken_target_and_says_that_it_broke() -> None:
     async def breaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(1)

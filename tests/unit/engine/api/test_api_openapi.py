@@ -51,7 +51,9 @@ def test_every_operation_says_who_may_call_it_what_it_answers_and_what_it_is(des
             assert {"401", "403"} <= set(operation["responses"]), where
             assert operation["security"], where
         if "requestBody" in operation:
-            assert {"400", "413", "415"} <= set(operation["responses"]), where
+            assert "400" in operation["responses"], where
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            assert {"413", "415"} <= set(operation["responses"]), where
 
 
 def test_every_error_has_the_one_shape(described: dict[str, Any]) -> None:

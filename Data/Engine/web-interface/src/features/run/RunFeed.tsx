@@ -1,5 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { askAnew } from "@/live/anew";
 import { Batch } from "@/live/batch";
 import { live } from "@/live/socket";
 import { RUNS } from "./queries";
@@ -11,7 +12,7 @@ const EVERY_MS = 1500;
 export function RunFeed() {
   const client = useQueryClient();
   useEffect(() => {
-    const batch = new Batch<unknown>(EVERY_MS, () => void client.invalidateQueries({ queryKey: RUNS }));
+    const batch = new Batch<unknown>(EVERY_MS, () => askAnew(client, RUNS));
     const off = live.on("device_activity_changed", (change: unknown) => batch.add(change));
     return () => {
       off();

@@ -2,6 +2,7 @@ import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-quer
 import { useEffect } from "react";
 import { api, take, type Schemas } from "@/api/client";
 import { useMay } from "@/app/session";
+import { askAnew } from "@/live/anew";
 import { Batch } from "@/live/batch";
 import { live } from "@/live/socket";
 
@@ -94,7 +95,7 @@ async function deliver(client: QueryClient, job: string, changes: readonly RunCh
 export function useJob(job: string) {
   const client = useQueryClient();
   useEffect(() => {
-    const again = () => void client.invalidateQueries({ queryKey: jobKey(job) });
+    const again = () => askAnew(client, jobKey(job));
     const batch = new Batch<RunChange>(EVERY_MS, (changes) => void deliver(client, job, changes).catch(again));
     const offChange = live.on("device_activity_changed", (change: RunChange) => batch.add(change));
     const offState = live.onState((state) => {
@@ -117,7 +118,7 @@ export function useJob(job: string) {
 export function useRun(run: string) {
   const client = useQueryClient();
   useEffect(() => {
-    const again = () => void client.invalidateQueries({ queryKey: runKey(run) });
+    const again = () => askAnew(client, runKey(run));
     const batch = new Batch<RunChange>(EVERY_MS, (changes) => {
       if (changes.some((change) => change.run_id === run)) again();
     });
