@@ -118,7 +118,7 @@ def tcp_server(serve: Callable[[socket.socket], Any]) -> Iterator[int]:
 
 def read_all(connection: socket.socket) -> bytes:
     """To the end. Raises ``OSError`` where it broke."""
-    heard = b""
+    heard = bytearray()
     while data := connection.recv(65536):
         heard += data
-    return heard
+    return bytes(heard)
