@@ -97,7 +97,8 @@ def main() -> int:
 def take(work: Path, count: int, into: Path, wanted: re.Pattern[str]) -> None:
     """All pictures with ``count`` devices."""
     engine = page_engine(work / "engine", built_page())
-    engine.environment.update(local_settings())
+    settings = local_settings()
+    engine.environment.update(settings)
     engine.start()
     try:
         with contextlib.ExitStack() as stack:
@@ -109,19 +110,19 @@ def take(work: Path, count: int, into: Path, wanted: re.Pattern[str]) -> None:
                 shoot(desk, {"sign-in": "/sign-in"}, f"-{count}", into, wanted, name=None)
             places = {place.strip("/") or "overview": place for place in (ALL_PLACES if count else EMPTY_PLACES)}
             if count:
-                places |= stack.enter_context(filled(engine, work, count))
+                places |= stack.enter_context(filled(engine, work, count, settings))
             shoot(desk, places, f"-{count}", into, wanted, name="ada")
     finally:
         engine.stop()
 
 
 @contextlib.contextmanager
-def filled(engine: EngineProgram, work: Path, count: int) -> Iterator[dict[str, str]]:
+def filled(engine: EngineProgram, work: Path, count: int, settings: dict[str, str]) -> Iterator[dict[str, str]]:
     """Devices, runs and a site; gives the addresses that they have."""
     if count > 1:
         seed(engine, count - 1)
     code = engine.enrolment_token()
-    agent = AgentProgram(work / "agent", "--installer-code", code, environment=engine.environment)
+    agent = AgentProgram(work / "agent", "--installer-code", code, environment=settings)
     with_sample_accounts(agent, work)
     try:
         guid = enrol(engine, agent)
