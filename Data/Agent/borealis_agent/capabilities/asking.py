@@ -11,18 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
+from borealis_agent.capabilities import own_code
 from borealis_agent.capabilities.framing import HEAD
 
 MAX_HEAD: Final = 512 * 1024
 MAX_DATA: Final = 64 * 1024 * 1024
-_CODE: Final = Path(__file__).resolve().parents[2]
-_START: Final = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; "
-    "sys.exit(serve(sys.stdin.buffer, sys.stdout.buffer))"
-)
+_START: Final = "from {module} import serve; sys.exit(serve(sys.stdin.buffer, sys.stdout.buffer))"
 
 
 class AskedProcess:
@@ -92,15 +88,8 @@ class AskedProcess:
 
     async def _start(self) -> asyncio.subprocess.Process:
         environment = await self._environment()
-        # Isolated, with the agent's own path and nothing else: it runs with this user's rights.
-        path = json.dumps([str(_CODE), *(entry for entry in sys.path if entry)])
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            self._start_code,
-            path,
+            *own_code.command(self._start_code),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

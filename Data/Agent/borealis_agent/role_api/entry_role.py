@@ -1,5 +1,6 @@
 """What roles with an entry have in common: they listen while there is a tunnel."""
 
+import abc
 import asyncio
 import os
 from collections.abc import Coroutine
@@ -16,7 +17,7 @@ LOCAL_SETTING: Final = "BOREALIS_TUNNEL_LOCAL"
 LOOPBACK: Final = "127.0.0.1"
 
 
-class EntryRole(BaseRole, Generic[Order]):
+class EntryRole(BaseRole, abc.ABC, Generic[Order]):
     """A role that operators reach through the tunnel. A role says what is entered, where, and serves visitors."""
 
     WHAT: ClassVar[str]
@@ -36,9 +37,9 @@ class EntryRole(BaseRole, Generic[Order]):
         self.peer = ""
         """Who may come in: the Engine's address in the tunnel."""
 
+    @abc.abstractmethod
     async def serve(self, order: Order, visitor: Visitor) -> None:
         """Do what a verified order is for; as ``Entry.serve``."""
-        raise NotImplementedError
 
     def opening(self, clock: Clock) -> None:
         """The entry is opened for the first time: make what is needed behind it."""

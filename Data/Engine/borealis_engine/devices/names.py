@@ -61,6 +61,12 @@ def normalise_guid(text: str) -> str:
     return text.strip().strip("{}").upper()
 
 
+def guid_in(name: str) -> str:
+    """The GUID in a name of a device, such as upstream's agent id; the name itself where there is none."""
+    found = _GUID.search(name)
+    return found[0] if found else name
+
+
 def free_hostname(claimed: str, guid: str, taken: Callable[[str], bool]) -> str:
     """A name that no other device has (upstream-contract 1.3).
 

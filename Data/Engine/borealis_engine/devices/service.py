@@ -13,7 +13,7 @@ from borealis_engine.core.metrics import Metrics
 from borealis_engine.devices import inventory, site_store, store
 from borealis_engine.devices.deeds import Deeds
 from borealis_engine.devices.models import DeviceAuth, DeviceQuery, DeviceRecord, KnownDeviceRow, Site
-from borealis_engine.devices.names import hostname_key, normalise_guid
+from borealis_engine.devices.names import guid_in, hostname_key, normalise_guid
 from borealis_engine.devices.ports import Actor
 from borealis_engine.devices.presence import LiveSession
 from borealis_engine.devices.registry import Registry
@@ -220,6 +220,14 @@ class DeviceService:
             NotFound: ``device_not_found``; also for one out of sight.
         """
         return self._registry.visible(actor, normalise_guid(guid))
+
+    def by_agent_id(self, actor: Actor, agent_id: str) -> DeviceRecord:
+        """One device by upstream's agent id, in which its GUID stands, or by the GUID alone.
+
+        Raises:
+            NotFound: as :meth:`get`.
+        """
+        return self.get(actor, guid_in(agent_id))
 
     def by_name(self, actor: Actor, hostname: str) -> DeviceRecord:
         """One device by its name.

@@ -6,7 +6,6 @@ more or the operator's right is gone. What ends with it is for the room whose st
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -29,8 +28,6 @@ NOT_ACTIVE: Final = "The device is not active any more."
 NOT_YOURS: Final = "You may not see this device any more."
 SIGNED_OUT: Final = "You were signed out, or your rights changed."
 ENGINE_ENDS: Final = "The Engine ends."
-
-_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 log = get_logger("agents")
 
@@ -141,8 +138,7 @@ class Stays:
             NotFound: no such device, or out of sight.
             Conflict: ``device_not_active``.
         """
-        found = _GUID.search(name)
-        record = self._devices.get(principal, found[0] if found else name)
+        record = self._devices.by_agent_id(principal, name)
         if record.auth.status != "active":
             raise Conflict("device_not_active", f"The device is {record.auth.status}: nobody gets to it.")
         return record

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -34,8 +33,6 @@ NOT_ACTIVE: Final = "The device is not active any more."
 NOT_YOURS: Final = "You may not see this device any more."
 SIGNED_OUT: Final = "You were signed out, or your rights changed."
 NO_TUNNEL: Final = "The tunnel to the device was closed."
-
-_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 log = get_logger("agents")
 
@@ -105,7 +102,7 @@ class ShellService:
             RateLimited: too many are open already.
             Unavailable: the device did not answer.
         """
-        record = self._find(principal, name)
+        record = self._devices.by_agent_id(principal, name)
         if record.auth.status != "active":
             raise Conflict("device_not_active", f"The device is {record.auth.status}: nobody opens a shell there.")
         session = self._session_for(principal, record, asked, address)
@@ -250,10 +247,6 @@ class ShellService:
         return {"shells": len(self._sessions), "connected": len(self._held)}
 
     # --- inside
-
-    def _find(self, principal: Principal, name: str) -> DeviceRecord:
-        found = _GUID.search(name)  # upstream's agent id has it inside
-        return self._devices.get(principal, found[0] if found else name)
 
     def _session_for(self, principal: Principal, record: DeviceRecord, asked: ShellAsked, address: str) -> Session:
         session_id = asked.session_id or self._randomness.uuid()

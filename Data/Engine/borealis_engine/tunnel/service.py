@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -33,7 +32,6 @@ KEEP_SECONDS: Final = 60.0
 MAX_HISTORY: Final = 200
 MAX_UNHEARD: Final = 10_000
 PRUNE_SECONDS: Final = 3600.0
-_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 
 log = get_logger("VPN_Tunnel/tunnel")
 
@@ -263,8 +261,7 @@ class TunnelService:
 
     def find(self, principal: Principal, name: str) -> DeviceRecord:
         """A device by its GUID or upstream's agent id, in which the GUID stands. Raises ``NotFound``."""
-        found = _GUID.search(name)
-        return self._devices.get(principal, found[0] if found else name)
+        return self._devices.by_agent_id(principal, name)
 
     def start_order(self, lease: Lease) -> Mapping[str, Any]:
         """Upstream's fields of a tunnel, as its order has them."""

@@ -2,26 +2,20 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
+from borealis_agent.capabilities import own_code
 from borealis_agent.capabilities.desktop import telling
 from borealis_agent.capabilities.desktop.finding import NoDesktop
 from borealis_agent.capabilities.desktop.remains import sweep
 
 END_SECONDS: Final = 10.0
-_CODE: Final = Path(__file__).resolve().parents[3]
-_START: Final = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from borealis_agent.capabilities.desktop.keeper import serve; "
-    "sys.exit(serve(int(sys.argv[2])))"
-)
+_START: Final = "from borealis_agent.capabilities.desktop.keeper import serve; sys.exit(serve(int(sys.argv[2])))"
 
 
 class Kept:
@@ -41,22 +35,15 @@ class Kept:
         Raises:
             NoDesktop: it cannot be started. That the desktop cannot be is told by what it says.
         """
-        path = json.dumps([str(_CODE), *(entry for entry in sys.path if entry)])
         ours, theirs = telling.pair()
         with theirs:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    "-c",
-                    _START,
-                    path,
-                    str(theirs.fileno()),
+                    *own_code.command(_START, str(theirs.fileno())),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL,
-                    env={"PATH": os.defpath},
+                    env=own_code.bare_environment(),
                     start_new_session=True,
                     pass_fds=(theirs.fileno(),),
                     cwd="/",

@@ -4,6 +4,7 @@ Each runs in a process of its own, as that user. They answer to no window manage
 moves them, and a key that was meant for something else answers nothing.
 """
 
+import abc
 import contextlib
 import select
 import time
@@ -55,7 +56,7 @@ class Button:
         return self.x <= x < self.x + self.width and self.y <= y < self.y + self.height
 
 
-class _Window:
+class _Window(abc.ABC):
     """A window above all others that stays where it is. Closed with the process."""
 
     def __init__(self, title: str, ground: int) -> None:
@@ -155,9 +156,9 @@ class _Window:
             self._keep()
         return clicks
 
+    @abc.abstractmethod
     def draw(self) -> None:
         """Paint all of it."""
-        raise NotImplementedError
 
     def write(self, x: int, y: int, text: str, colour: int, ground: int) -> None:
         """A line; ``y``: where its letters stand."""

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
 import socket
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from borealis_agent.capabilities import own_code
 from borealis_agent.capabilities.entry import Refusing, Visitor
 from borealis_agent.capabilities.files.accounts import Account, find_account
 from borealis_agent.capabilities.files.faults import FileFault
@@ -28,11 +28,7 @@ _GOES_ON: Final = frozenset(
     {"", "cut", FileRefusal.CHANGED, FileRefusal.BUSY, FileRefusal.NO_SPACE, FileRefusal.EXISTS}
 )
 """Ends of a transfer after which what there is of it is not removed at once."""
-_CODE: Final = Path(__file__).resolve().parents[3]
-_START: Final = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from borealis_agent.capabilities.files.child import serve; sys.exit(serve())"
-)
+_START: Final = "from borealis_agent.capabilities.files.child import serve; sys.exit(serve())"
 
 
 class Carrier:
@@ -144,19 +140,12 @@ class Carrier:
 
 
 async def _start(descriptors: tuple[int, ...]) -> asyncio.subprocess.Process:
-    path = json.dumps([str(_CODE), *(entry for entry in sys.path if entry)])
-    environment = {name: os.environ[name] for name in ("SYSTEMROOT", "SYSTEMDRIVE") if name in os.environ}
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-S",
-        "-c",
-        _START,
-        path,
+        *own_code.command(_START),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={"PATH": os.defpath, **environment},
+        env=own_code.bare_environment("SYSTEMROOT", "SYSTEMDRIVE"),
         start_new_session=True,
         pass_fds=descriptors,
         cwd=None if sys.platform == "win32" else "/",

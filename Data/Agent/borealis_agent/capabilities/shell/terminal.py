@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from borealis_agent.capabilities import own_code
 from borealis_agent.capabilities.shell import frames
 from borealis_agent.capabilities.shell.choice import Choice, NoShell
 from borealis_agent.capabilities.shell.frames import FrameReader, frame
@@ -21,13 +22,8 @@ AHEAD_ALONE: Final = KEPT_BYTES // 2
 """The same while nobody is connected: all of it is still there when somebody comes back."""
 START_SECONDS: Final = 15.0
 END_SECONDS: Final = 10.0
-_CODE: Final = Path(__file__).resolve().parents[3]
 _KEEPER: Final = "keeper_windows" if sys.platform == "win32" else "keeper"
-_START: Final = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    f"from borealis_agent.capabilities.shell.{_KEEPER} import serve; "
-    "sys.exit(serve(0, 1))"
-)
+_START: Final = f"from borealis_agent.capabilities.shell.{_KEEPER} import serve; sys.exit(serve(0, 1))"
 
 
 class Terminal:
@@ -56,20 +52,13 @@ class Terminal:
         Raises:
             NoShell: the keeper cannot be started. That the shell cannot be is told by how the terminal ends.
         """
-        path = json.dumps([str(_CODE), *(entry for entry in sys.path if entry)])
-        environment = {name: os.environ[name] for name in ("SYSTEMROOT", "TEMP", "TMP") if name in os.environ}
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                "-S",
-                "-c",
-                _START,
-                path,
+                *own_code.command(_START),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PATH": os.defpath, **environment},
+                env=own_code.bare_environment("SYSTEMROOT", "TEMP", "TMP"),
                 start_new_session=True,
                 limit=frames.MAX_FRAME,
                 cwd=None if sys.platform == "win32" else "/",
