@@ -20,6 +20,8 @@ import psutil
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
+from tests.attacks.people import PASSWORD
+from tests.attacks.rights import DEEDS, an_operator, take_away
 from tests.programs.desktop_streams import DesktopSocket, desktop_socket, desktop_ticket, open_desktop
 from tests.programs.desktops import MISSING, SKIP, Person, a_person, a_seat
 from tests.programs.local import local_pair
@@ -31,7 +33,6 @@ from borealis_wire.envelope import DESKTOP_TYPE, SHELL_TYPE, seal
 from borealis_wire.keys import SigningKey
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="Windows shows its own by RDP")]
-PASSWORD: Final = "a long sentence of mine"
 GUID: Final = "11111111-2222-4333-8444-555555555555"
 
 
@@ -72,18 +73,7 @@ class House:
 
     def person(self, name: str, role: str = "Operator", scopes: tuple[str, ...] = ("desktop",), **more: Any) -> str:
         """Somebody new, with a token for these things."""
-        with self.engine.owner() as owner:
-            answer = owner.post("/api/users", json={"username": name, "password": PASSWORD, "role": role, **more})
-            assert answer.status_code == 201, answer.text
-        with httpx.Client(
-            base_url=self.engine.url, verify=self.engine.tls(), trust_env=False, headers={"Origin": self.engine.url}
-        ) as client:
-            said = client.post("/api/auth/login", json={"username": name, "password": PASSWORD}).json()
-            headers = {"X-Borealis-CSRF": said["csrf"]}
-            asked = {"name": "test", "scopes": ["devices.read", *scopes]}
-            made = client.post("/api/tokens", json=asked, headers=headers)
-            assert made.status_code == 201, made.text
-            return str(made.json()["token"])
+        return an_operator(self.engine, name, role, ["devices.read", *scopes], **more)
 
     async def knock(self, ticket: dict[str, Any], **how: Any) -> str:
         """With a ticket's token to the socket door; gives the error that ends it."""
@@ -231,7 +221,7 @@ async def watched(house: House, person: Person, token: str) -> AsyncIterator[Des
         yield door
 
 
-@pytest.mark.parametrize("deed", ["role", "sites", "disabled", "password", "end", "quarantine"])
+@pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.root
 @pytest.mark.skipif(SKIP, reason=f"needs root, and {MISSING or 'Linux'}")
 async def test_rejects_an_operator_whose_right_is_taken_at_the_desktop(
@@ -243,21 +233,7 @@ async def test_rejects_an_operator_whose_right_is_taken_at_the_desktop(
     async with watched(house, at_screen, token) as door:
         with house.engine.owner() as owner, contextlib.ExitStack() as after:
             (mine,) = owner.get("/api/desktop/sessions").json()["sessions"]
-            match deed:
-                case "role":
-                    answer = owner.post(f"/api/users/{name}/role", json={"role": "Viewer"})
-                case "sites":
-                    answer = owner.post(f"/api/users/{name}/sites", json={"sites": []})
-                case "disabled":
-                    answer = owner.post(f"/api/users/{name}/disabled", json={"disabled": True})
-                case "password":
-                    answer = owner.post(f"/api/users/{name}/reset_password", json={"password": f"{PASSWORD} anew"})
-                case "end":
-                    answer = owner.delete(f"/api/desktop/sessions/{mine['id']}")
-                case _:
-                    answer = owner.post(f"/api/devices/{house.guid}/quarantine")
-                    after.callback(owner.post, f"/api/devices/{house.guid}/release")
-            assert answer.status_code == 200, answer.text
+            take_away(owner, deed, name, house.guid, f"/api/desktop/sessions/{mine['id']}", after)
             said = await door.closed()
             assert said["detail"], "they are told why"
             assert owner.get("/api/desktop/sessions").json()["sessions"] == []

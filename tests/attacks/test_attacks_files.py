@@ -19,7 +19,7 @@ import httpx
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
-from tests.attacks.test_attacks_shell import a_person
+from tests.attacks.rights import an_operator
 from tests.programs.files import Files, in_pieces, some_bytes
 from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, processes_with, wait_for, wait_online
@@ -155,9 +155,9 @@ def test_rejects_bytes_that_come_before_the_answer(house: House, home: Path, res
 def test_rejects_operators_without_the_right_or_out_of_their_sites(house: House, home: Path) -> None:
     with house.engine.owner() as owner:
         site = owner.post("/api/sites", json={"name": "elsewhere"}).json()["id"]
-    viewer = a_person(house, "vera", "Viewer", ["devices.read"])  # type: ignore[arg-type]
-    narrow = a_person(house, "nora", "Operator", ["devices.read", "shell"])  # type: ignore[arg-type]
-    afar = a_person(house, "otto", "Operator", ["files", "devices.read"], sites=[site])  # type: ignore[arg-type]
+    viewer = an_operator(house.engine, "vera", "Viewer", ["devices.read"])
+    narrow = an_operator(house.engine, "nora", "Operator", ["devices.read", "shell"])
+    afar = an_operator(house.engine, "otto", "Operator", ["files", "devices.read"], sites=[site])
     for token, code in ((viewer, "forbidden"), (narrow, "forbidden"), (afar, "device_not_found")):
         with house.files(token) as files:
             client, content = files.client, f"{files.at}/content"
@@ -199,7 +199,7 @@ def test_rejects_headers_from_the_names_of_files(house: House, home: Path) -> No
 
 
 def test_rejects_who_goes_on_with_the_upload_of_somebody_else(house: House, home: Path) -> None:
-    token = a_person(house, "erik", "Operator", ["files", "devices.read"])  # type: ignore[arg-type]
+    token = an_operator(house.engine, "erik", "Operator", ["files", "devices.read"])
     target = home / "up.bin"
     with house.files() as files, house.files(token) as other:
         assert files.write(target, b"secret data", body=b"secret ").json()["offset"] == 7
@@ -215,7 +215,7 @@ def test_rejects_who_goes_on_with_the_upload_of_somebody_else(house: House, home
 @pytest.mark.parametrize("deed", ["role", "disabled", "quarantine"])
 def test_rejects_an_operator_whose_right_is_taken_in_the_middle(house: House, home: Path, deed: str) -> None:
     name = f"mona-{deed}"
-    token = a_person(house, name, "Operator", ["files", "devices.read"])  # type: ignore[arg-type]
+    token = an_operator(house.engine, name, "Operator", ["files", "devices.read"])
     source, target = home / "large", home / "up.bin"
     with source.open("wb") as file:
         file.truncate(3_000_000_000)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import httpx
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
+from tests.attacks.rights import DEEDS, an_operator, take_away
 from tests.programs.forwards import tcp_server
 from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
@@ -30,7 +30,6 @@ from borealis_wire.forward import ForwardOrder
 from borealis_wire.keys import SigningKey
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="the programs are POSIX ones")]
-PASSWORD: Final = "a long sentence of mine"
 SECRET: Final = b"only for whom the Engine lets in"
 STREAM: Final = "/api/forward/stream"
 
@@ -232,24 +231,13 @@ def owner_of(house: House) -> Operator:
     return Operator(house, house.owner_token)
 
 
-def a_person(house: House, name: str, role: str, scopes: list[str], *, sites: list[int] | None = None) -> Operator:
+def somebody(house: House, name: str, role: str, scopes: list[str], *, sites: list[int] | None = None) -> Operator:
     """Somebody new, with a token for these things."""
-    with house.engine.owner() as owner:
-        body = {"username": name, "password": PASSWORD, "role": role, "sites": sites}
-        answer = owner.post("/api/users", json=body)
-        assert answer.status_code == 201, answer.text
-    with httpx.Client(
-        base_url=house.engine.url, verify=house.engine.tls(), trust_env=False, headers={"Origin": house.engine.url}
-    ) as client:
-        said = client.post("/api/auth/login", json={"username": name, "password": PASSWORD}).json()
-        headers = {"X-Borealis-CSRF": said["csrf"]}
-        made = client.post("/api/tokens", json={"name": "test", "scopes": scopes}, headers=headers)
-        assert made.status_code == 201, made.text
-        return Operator(house, str(made.json()["token"]))
+    return Operator(house, an_operator(house.engine, name, role, scopes, sites=sites))
 
 
 async def test_rejects_a_ticket_that_was_used_was_made_up_or_is_somebody_elses(house: House) -> None:
-    owner, other = owner_of(house), a_person(house, "fiona", "Operator", ["forward", "devices.read"])
+    owner, other = owner_of(house), somebody(house, "fiona", "Operator", ["forward", "devices.read"])
     token = await owner.ask()
     async with owner.stream(token) as session:
         opened = await session.receive_json(timeout=30)
@@ -292,9 +280,9 @@ async def test_rejects_operators_without_the_right_or_out_of_their_sites(house: 
     with house.engine.owner() as owner:
         site = owner.post("/api/sites", json={"name": "far away"}).json()["id"]
     asked = {"device": house.guid, "host": "127.0.0.1", "port": house.target}
-    viewer = a_person(house, "vera", "Viewer", ["devices.read"])
-    narrow = a_person(house, "nora", "Operator", ["shell", "devices.read"])
-    afar = a_person(house, "otto", "Operator", ["forward", "devices.read"], sites=[site])
+    viewer = somebody(house, "vera", "Viewer", ["devices.read"])
+    narrow = somebody(house, "nora", "Operator", ["shell", "devices.read"])
+    afar = somebody(house, "otto", "Operator", ["forward", "devices.read"], sites=[site])
     async with owner_of(house).stream(await owner_of(house).ask()) as session:
         session_id = (await session.receive_json(timeout=30))["session_id"]
         for who, status in ((viewer, 403), (narrow, 403), (afar, 404), (Operator(house, ""), 401)):
@@ -320,11 +308,11 @@ async def test_rejects_targets_that_are_none(house: House) -> None:
         assert (await owner.post("/api/forward/session", asked))[0] == 400
 
 
-@pytest.mark.parametrize("deed", ["role", "sites", "disabled", "token", "end", "quarantine"])
+@pytest.mark.parametrize("deed", DEEDS)
 async def test_rejects_an_operator_whose_right_is_taken_meanwhile(house: House, deed: str) -> None:
     """The forward and what it carries end within seconds, whoever took what."""
     name = f"forward-{deed}"
-    person = a_person(house, name, "Operator", ["forward", "devices.read"])
+    person = somebody(house, name, "Operator", ["forward", "devices.read"])
     heard = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -341,21 +329,7 @@ async def test_rejects_an_operator_whose_right_is_taken_meanwhile(house: House, 
             async with person.stream(ticket["token"]) as line:
                 assert (await line.receive_json(timeout=30))["event"] == "opened"
                 assert await line.receive_bytes(timeout=30) == b"in"
-                match deed:
-                    case "role":
-                        answer = owner.post(f"/api/users/{name}/role", json={"role": "Viewer"})
-                    case "sites":
-                        answer = owner.post(f"/api/users/{name}/sites", json={"sites": []})
-                    case "disabled":
-                        answer = owner.post(f"/api/users/{name}/disabled", json={"disabled": True})
-                    case "token":
-                        answer = owner.post(f"/api/users/{name}/reset_password", json={"password": f"{PASSWORD} anew"})
-                    case "end":
-                        answer = owner.delete(f"/api/forward/sessions/{session_id}")
-                    case _:
-                        answer = owner.post(f"/api/devices/{house.guid}/quarantine")
-                        after.callback(owner.post, f"/api/devices/{house.guid}/release")
-                assert answer.status_code == 200, answer.text
+                take_away(owner, deed, name, house.guid, f"/api/forward/sessions/{session_id}", after)
                 for one in (line, session):
                     said = await one.receive_json(timeout=20)
                     assert (said["event"], said["error"]) == ("closed", ""), said

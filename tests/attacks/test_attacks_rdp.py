@@ -14,6 +14,7 @@ import aiohttp
 import httpx
 import psutil
 import pytest
+from tests.attacks.rights import an_operator
 from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for
 from tests.programs.remains import has_ended, offspring
@@ -28,7 +29,6 @@ pytestmark = [
     pytest.mark.skipif(not all(map(shutil.which, NEEDED)), reason="xrdp, FreeRDP or Xvnc is not installed"),
 ]
 PATH: Final = "/api/rdp/stream"
-PASSWORD: Final = "a long sentence of mine"
 
 
 @dataclass
@@ -65,21 +65,6 @@ def house() -> Iterator[House]:
             engine.stop()
 
 
-def a_person(house: House, name: str, role: str, scopes: list[str], *, sites: list[int] | None = None) -> str:
-    """Somebody new, with a token for these things."""
-    with house.engine.owner() as owner:
-        body = {"username": name, "password": PASSWORD, "role": role, "sites": sites}
-        answer = owner.post("/api/users", json=body)
-        assert answer.status_code == 201, answer.text
-    with house.engine.client() as client:
-        client.headers["Origin"] = house.engine.url
-        said = client.post("/api/auth/login", json={"username": name, "password": PASSWORD}).json()
-        headers = {"X-Borealis-CSRF": said["csrf"]}
-        made = client.post("/api/tokens", json={"name": "test", "scopes": scopes}, headers=headers)
-        assert made.status_code == 201, made.text
-        return str(made.json()["token"])
-
-
 async def gone(stage: list[psutil.Process]) -> None:
     """Wait until nothing of it runs any more."""
     await asyncio.to_thread(wait_for, "its end", lambda: all(map(has_ended, stage)) or None)
@@ -94,7 +79,7 @@ async def refusal(house: House, token: str, *, bearer: str = "") -> str:
 
 
 async def test_rejects_tokens_that_are_used_guessed_or_of_somebody_else(house: House) -> None:
-    olga = a_person(house, "olga", "Operator", ["desktop", "devices.read"])
+    olga = an_operator(house.engine, "olga", "Operator", ["desktop", "devices.read"])
     token = house.ticket()
     assert await refusal(house, token, bearer=olga) == "invalid_session"
     assert await refusal(house, token) == "invalid_session", "who came with it in vain has used it up"
@@ -121,9 +106,9 @@ async def test_rejects_browsers_of_other_sites_and_who_is_nobody(house: House) -
 def test_rejects_operators_without_the_right_or_out_of_their_sites(house: House) -> None:
     with house.engine.owner() as owner:
         site = owner.post("/api/sites", json={"name": "elsewhere"}).json()["id"]
-    viewer = a_person(house, "vera", "Viewer", ["devices.read"])
-    narrow = a_person(house, "nora", "Operator", ["devices.read", "shell"])
-    afar = a_person(house, "otto", "Operator", ["desktop", "devices.read"], sites=[site])
+    viewer = an_operator(house.engine, "vera", "Viewer", ["devices.read"])
+    narrow = an_operator(house.engine, "nora", "Operator", ["devices.read", "shell"])
+    afar = an_operator(house.engine, "otto", "Operator", ["desktop", "devices.read"], sites=[site])
     refused = {viewer: (403, "forbidden"), narrow: (403, "forbidden"), afar: (404, "device_not_found")}
     for token, expected in refused.items():
         answer = house.ask(token=token)
@@ -174,7 +159,7 @@ async def test_rejects_arguments_in_the_place_of_names(house: House) -> None:
 
 
 async def test_rejects_an_operator_whose_right_is_taken_or_device_shut_out_meanwhile(house: House) -> None:
-    olaf = a_person(house, "olaf", "Operator", ["desktop", "devices.read"])
+    olaf = an_operator(house.engine, "olaf", "Operator", ["desktop", "devices.read"])
     deeds: list[tuple[str, str, Any]] = [
         ("/api/users/olaf/role", "sign", {"role": "Viewer"}),
         (f"/api/devices/{house.guid}/quarantine", "not active", {}),

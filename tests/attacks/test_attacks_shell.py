@@ -12,12 +12,12 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import httpx
 import pytest
 from tests.attacks.attacker import stolen_signing_key
 from tests.attacks.forging import THIEF
+from tests.attacks.rights import DEEDS, an_operator, take_away
 from tests.programs.local import local_pair
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, processes_with, wait_for, wait_online
 from tests.programs.shells import Shell, desk_at
@@ -28,7 +28,6 @@ from borealis_wire.keys import SigningKey
 from borealis_wire.shell import NEW, ShellOrder
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="the terminal is a POSIX one")]
-PASSWORD: Final = "a long sentence of mine"
 
 
 @dataclass
@@ -165,28 +164,12 @@ def test_rejects_nonsense_behind_an_order_by_hanging_up(house: House) -> None:
         begin = json.dumps({"type": "open", "envelope": house.sealed(house.order())}).encode() + b"\n"
 
 
-def a_person(house: House, name: str, role: str, scopes: list[str], *, sites: list[int] | None = None) -> str:
-    """Somebody new, with a token for these things."""
-    with house.engine.owner() as owner:
-        body = {"username": name, "password": PASSWORD, "role": role, "sites": sites}
-        answer = owner.post("/api/users", json=body)
-        assert answer.status_code == 201, answer.text
-    with httpx.Client(
-        base_url=house.engine.url, verify=house.engine.tls(), trust_env=False, headers={"Origin": house.engine.url}
-    ) as client:
-        said = client.post("/api/auth/login", json={"username": name, "password": PASSWORD}).json()
-        headers = {"X-Borealis-CSRF": said["csrf"]}
-        made = client.post("/api/tokens", json={"name": "test", "scopes": scopes}, headers=headers)
-        assert made.status_code == 201, made.text
-        return str(made.json()["token"])
-
-
 async def test_rejects_operators_without_the_right_or_out_of_their_sites(house: House) -> None:
     with house.engine.owner() as owner:
         site = owner.post("/api/sites", json={"name": "elsewhere"}).json()["id"]
-    viewer = a_person(house, "vera", "Viewer", ["devices.read"])
-    narrow = a_person(house, "nora", "Operator", ["devices.read"])
-    afar = a_person(house, "otto", "Operator", ["shell", "devices.read"], sites=[site])
+    viewer = an_operator(house.engine, "vera", "Viewer", ["devices.read"])
+    narrow = an_operator(house.engine, "nora", "Operator", ["devices.read"])
+    afar = an_operator(house.engine, "otto", "Operator", ["shell", "devices.read"], sites=[site])
     for token, code in ((viewer, "forbidden"), (narrow, "forbidden"), (afar, "device_not_found")):
         async with desk_at(house.engine, token=token) as desk:
             answer = await Shell(desk, house.guid).open()
@@ -197,7 +180,7 @@ async def test_rejects_operators_without_the_right_or_out_of_their_sites(house: 
 
 async def test_rejects_an_operator_whose_right_is_taken_while_at_the_shell(house: House) -> None:
     mark = f"73{os.getpid()}"
-    token = a_person(house, "olga", "Operator", ["shell", "devices.read"])
+    token = an_operator(house.engine, "olga", "Operator", ["shell", "devices.read"])
     async with desk_at(house.engine, token=token) as desk:
         shell = Shell(desk, house.guid)
         assert (await shell.open())["status"] == "ok"
@@ -212,11 +195,11 @@ async def test_rejects_an_operator_whose_right_is_taken_while_at_the_shell(house
         assert (await shell.open(seen=0))["error"] == "forbidden"
 
 
-@pytest.mark.parametrize("deed", ["role", "sites", "disabled", "token", "end", "quarantine"])
+@pytest.mark.parametrize("deed", DEEDS)
 async def test_rejects_an_operator_whose_right_is_taken_while_away(house: House, deed: str) -> None:
     """What was left running on the device ends within seconds, not when nobody came back for five minutes."""
     mark, name = f"74{os.getpid()}", f"away-{deed}"
-    token = a_person(house, name, "Operator", ["shell", "devices.read"])
+    token = an_operator(house.engine, name, "Operator", ["shell", "devices.read"])
     async with desk_at(house.engine, token=token) as desk:
         shell = Shell(desk, house.guid)
         assert (await shell.open())["status"] == "ok"
@@ -230,21 +213,7 @@ async def test_rejects_an_operator_whose_right_is_taken_while_away(house: House,
 
         await asyncio.to_thread(wait_for, "them to be away", is_away)
         assert processes_with(f"sleep {mark}"), "a shell waits for who may come back"
-        match deed:
-            case "role":
-                answer = owner.post(f"/api/users/{name}/role", json={"role": "Viewer"})
-            case "sites":
-                answer = owner.post(f"/api/users/{name}/sites", json={"sites": []})
-            case "disabled":
-                answer = owner.post(f"/api/users/{name}/disabled", json={"disabled": True})
-            case "token":
-                answer = owner.post(f"/api/users/{name}/reset_password", json={"password": f"{PASSWORD} anew"})
-            case "end":
-                answer = owner.delete(f"/api/shells/{shell.session_id}")
-            case _:
-                answer = owner.post(f"/api/devices/{house.guid}/quarantine")
-                after.callback(owner.post, f"/api/devices/{house.guid}/release")
-        assert answer.status_code == 200, answer.text
+        take_away(owner, deed, name, house.guid, f"/api/shells/{shell.session_id}", after)
         gone = lambda: not processes_with(f"sleep {mark}")  # noqa: E731
         await asyncio.to_thread(wait_for, "it to be gone", gone, seconds=8)
         assert not [one for one in owner.get("/api/shells").json()["shells"] if one["username"] == name]
