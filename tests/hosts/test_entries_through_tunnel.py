@@ -274,12 +274,20 @@ def listens_on(hosts: TunnelHosts, port: int) -> list[str]:
     return [line.split()[3].rpartition(":")[0] for line in lines]
 
 
-def copied(hosts: TunnelHosts, *words: str) -> "subprocess.CompletedProcess[str]":
+def copying(hosts: TunnelHosts, *words: str) -> "subprocess.Popen[str]":
     """``borealis cp`` on the Engine's machine."""
     path = os.pathsep.join(str(DATA / part) for part in ("Shared", "Engine/cli"))
     environment = {**base_environment(), "BOREALIS_ROOT": str(hosts.engine.root), "PYTHONPATH": path}
     command = ["ip", "netns", "exec", hosts.lan.engine, sys.executable, "-m", "borealis_cli", "cp", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def copied(hosts: TunnelHosts, *words: str) -> "subprocess.CompletedProcess[str]":
+    """The same, to its end."""
+    with copying(hosts, *words) as process:
+        out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
 def test_files_go_through_the_tunnel_there_and_back_and_not_by_a_closed_port(
@@ -305,6 +313,23 @@ def test_files_go_through_the_tunnel_there_and_back_and_not_by_a_closed_port(
         assert "not on the device's list of allowed ports" in done.stdout + done.stderr
     finally:
         allow(hosts, None)
+
+
+def test_whoever_takes_the_tunnel_away_ends_a_copy_at_once(hosts: TunnelHosts, tmp_path: Path) -> None:
+    """Nothing comes by it any more, not even the end of a connection: the Engine has to see it by itself."""
+    guid, source, there = hosts.guids[2], tmp_path / "large", tmp_path / "large-there"
+    with source.open("wb") as file:
+        for _ in range(50):
+            file.write(os.urandom(8 * MIB))
+    with copying(hosts, str(source), f"{guid}:{there}") as process:
+        wait_for("some of it", lambda: hosts.status(guid).get("sent", 0) > 16 * MIB, seconds=60)
+        hosts.rest("DELETE", f"/api/tunnel/disconnect?agent_id={guid}&everybody=true")
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, out + err
+    assert "The tunnel to the device was closed." in out + err
+    assert not there.exists()
+    (row, *_) = hosts.rest("GET", f"/api/runs?kind=files&device={guid}")[1]["runs"]
+    assert row["status"] == "Interrupted", row
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")

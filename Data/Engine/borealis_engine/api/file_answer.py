@@ -12,7 +12,8 @@ from litestar.types import Receive, Scope, Send
 from borealis_base.tasks import Supervisor
 from borealis_engine.core.errors import EngineError
 from borealis_engine.core.log import get_logger
-from borealis_engine.transfers import Asker, ReadAsked, Reading, TransferService, while_it_lasts
+from borealis_engine.lines import while_it_lasts
+from borealis_engine.transfers import Asker, ReadAsked, Reading, TransferService
 
 FILE_TYPE: Final = "application/octet-stream"
 MAX_OFFSET_DIGITS: Final = 15
@@ -66,7 +67,7 @@ class _Streamed(ASGIResponse):
             async with self._transfers.reading(asker, device, asked) as (reading, stay):
                 if asked.offset and reading.offset == reading.size:
                     raise NothingLeft("files_nothing_left", "The file has no byte behind this.")
-                async with while_it_lasts(stay) as give_up:
+                async with while_it_lasts(stay, "files_over") as give_up:
                     began = True
                     await _send_all(reading, receive, send, give_up)
         except EngineError as error:

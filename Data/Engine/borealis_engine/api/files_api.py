@@ -15,6 +15,7 @@ from borealis_engine.api.errors import Interrupted, errors
 from borealis_engine.api.file_answer import FILE_TYPE, FileAnswer, range_of
 from borealis_engine.api.operator_shapes import OkAnswer
 from borealis_engine.api.services import Services
+from borealis_engine.lines import while_it_lasts
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.transfers import (
     Asker,
@@ -26,7 +27,6 @@ from borealis_engine.transfers import (
     WhereAsked,
     WriteAsked,
     Writing,
-    while_it_lasts,
 )
 from borealis_wire.files import KEEP_MODE, MAX_FILE_BYTES, MAX_MODE, MAX_PATH
 
@@ -139,7 +139,7 @@ async def write_file(
     """Bring a file to a device, from ``offset`` on. It is in its place only when all of it is there and holds."""
     asked = WriteAsked(path, user, transfer, offset, size, sha256, mode, overwrite)
     bringing = services.transfers.writing(_asker(request, principal, peer), guid, asked)
-    async with bringing as (writing, stay), while_it_lasts(stay):
+    async with bringing as (writing, stay), while_it_lasts(stay, "files_over"):
         await _carry(request.receive, writing)
         if writing.whole:
             await writing.finish()

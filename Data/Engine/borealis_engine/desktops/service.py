@@ -1,15 +1,13 @@
 """Lets operators see and use desktops of devices: the ticket, the order, and the bytes between them."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from borealis_base.clock import Clock
-from borealis_base.tasks import Supervisor
 from borealis_engine.activity import RowKind
-from borealis_engine.core.errors import Conflict, EngineError, Invalid, NotFound
+from borealis_engine.core.errors import EngineError, Invalid
 from borealis_engine.core.ids import Randomness
 from borealis_engine.desktops.models import DesktopAsked, DesktopPolicy, DesktopTicket, OpenDesktop
 from borealis_engine.desktops.policies import Policies
@@ -27,6 +25,8 @@ from borealis_engine.lines import (
     Tickets,
     Waiting,
     Way,
+    ending_with,
+    while_it_lasts,
 )
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_wire.desktop import DESKTOP_ORDER_SECONDS, DESKTOP_PORT, Consent, DesktopKind, DesktopOrder
@@ -36,7 +36,6 @@ STREAM_PATH: Final = "/api/desktop/stream"
 DESKTOP: Final = EntryName("desktop", "desktop", "VNC")
 STAY_KIND: Final = StayKind("desktop", "desktop", RowKind.DESKTOP, Permission.DESKTOP)
 
-NO_TUNNEL: Final = "The tunnel to the device was closed."
 TIGHTENED: Final = "The policy of this device's desktops changed: only looking is allowed. Open it again to look."
 
 
@@ -44,7 +43,6 @@ TIGHTENED: Final = "The policy of this device's desktops changed: only looking i
 class _Ticket:
     """What a token is for."""
 
-    operator: Key
     guid: str
     asked: DesktopAsked
 
@@ -103,7 +101,7 @@ class DesktopService:
             raise Invalid("account_missing", "A desktop of its own is begun for an account: say which.")
         record = self._stays.find_device(principal, name)
         policy = await self._policies.of(record.auth.site_id)
-        token, expires_at = self._tickets.issue(_Ticket(_operator(principal), record.guid, asked))
+        token, expires_at = self._tickets.issue(principal, _Ticket(record.guid, asked))
         return DesktopTicket(
             token=token,
             path=STREAM_PATH,
@@ -159,9 +157,7 @@ class DesktopService:
         self, principal: Principal, token: str, *, host: str, address: str, waiting: Waiting
     ) -> AsyncIterator[Stream]:
         """The desktop that a ticket is for, as ``lines.Streams``. Rights and policy are asked for anew."""
-        ticket = self._tickets.take(token)
-        if ticket.operator != _operator(principal):
-            raise NotFound("invalid_session", "This token was given to somebody else. Open the connection anew.")
+        ticket = self._tickets.take(principal, token)
         record = self._stays.find_device(principal, ticket.guid)
         asked = ticket.asked
         policy = await self._policies.of(record.auth.site_id)
@@ -178,15 +174,14 @@ class DesktopService:
             all_of_it.callback(self._open.pop, stay.stay_id, None)
             session_id = self._sessions.join(key)
             all_of_it.callback(self._sessions.leave, key)
-            async with _unless_over(stay):
+            async with while_it_lasts(stay, "desktop_ended"):
                 way = self._way.to(principal, record, port=self._port, host=host, address=address)
                 place = await all_of_it.enter_async_context(way)
                 order = self._order(stay, asked, policy, session_id, view_only=view_only)
                 line = await self._connect(stay, place, order, policy, waiting)
                 all_of_it.callback(line.cut)
             stay.opened = True
-            tasks = await all_of_it.enter_async_context(Supervisor())
-            tasks.start("notice the end of a tunnel", _end_with(place, stay))
+            await all_of_it.enter_async_context(ending_with(place, stay))
             yield LineStream(line, stay, told=_told(line, view_only))
 
     # --- inside
@@ -240,33 +235,6 @@ class DesktopService:
         for granted in list(self._open.values()):
             if not granted.view_only and policy_of(granted.stay.site_id).view_only:
                 granted.stay.end(TIGHTENED)
-
-
-@contextlib.asynccontextmanager
-async def _unless_over(stay: Stay) -> AsyncIterator[None]:
-    """Give up what takes long as soon as the stay is over: a person may take two minutes for an answer.
-
-    Raises:
-        Conflict: ``desktop_ended``.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(None) as limit:
-            is_done = False
-            stay.on_over(lambda: None if is_done else limit.reschedule(loop.time()))
-            try:
-                yield
-            finally:
-                is_done = True
-    except TimeoutError as error:
-        if not stay.over.is_set():
-            raise
-        raise Conflict("desktop_ended", stay.reason or "It was ended.") from error
-
-
-async def _end_with(place: Place, stay: Stay) -> None:
-    await place.ended.wait()
-    stay.end(NO_TUNNEL, lost=True)
 
 
 def _operator(principal: Principal) -> Key:

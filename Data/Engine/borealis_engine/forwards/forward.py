@@ -8,14 +8,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from borealis_base.tasks import Supervisor
 from borealis_engine.forwards.models import OpenForward
 from borealis_engine.lines import EntryName, Line, Place, Stay
 
 MOST_CONNECTIONS: Final = 200
 """Of one forward at a time; as many as a device carries."""
 OPENING_AT_ONCE: Final = 16
-NO_TUNNEL: Final = "The tunnel to the device was closed."
 FORWARD: Final = EntryName("forward", "connection", "PortForward")
 
 _LINGER: Final = "hh" if sys.platform == "win32" else "ii"
@@ -90,15 +88,8 @@ class ForwardStream:
         return self._forward.stay.reason
 
     async def read(self) -> bytes:
-        """Waits for the end of the forward, or of the tunnel, which is its end."""
-        stay, place = self._forward.stay, self._forward.place
-        async with Supervisor() as tasks:
-            ends = [
-                tasks.start("wait for the end of a forward", stay.over.wait()),
-                tasks.start("wait for the end of a forward's tunnel", place.ended.wait()),
-            ]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        stay.end(NO_TUNNEL, lost=True)  # which changes nothing where it was over already
+        """Waits for the end of the forward."""
+        await self._forward.stay.over.wait()
         return b""
 
     async def write(self, data: bytes) -> None:

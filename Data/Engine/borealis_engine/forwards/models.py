@@ -4,14 +4,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from borealis_engine.operators.permissions import Principal
-
 
 @dataclass(frozen=True, slots=True)
 class Begin:
     """A ticket for a forward itself. ``host`` and ``port``: the target, as the device understands it."""
 
-    principal: Principal
     guid: str
     host: str
     port: int
@@ -21,7 +18,6 @@ class Begin:
 class Connect:
     """A ticket for one connection of a forward that is open."""
 
-    principal: Principal
     session_id: str
 
 

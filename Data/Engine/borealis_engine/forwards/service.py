@@ -22,7 +22,7 @@ from borealis_engine.forwards.forward import (
     ForwardStream,
 )
 from borealis_engine.forwards.models import Begin, Connect, OpenForward
-from borealis_engine.lines import Sealer, StayKind, Stays, Stream, Tickets, Waiting, Way
+from borealis_engine.lines import Sealer, StayKind, Stays, Stream, Tickets, Waiting, Way, ending_with
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_wire.envelope import FORWARD_TYPE
 from borealis_wire.forward import FORWARD_ORDER_SECONDS, ForwardOrder, is_host
@@ -67,7 +67,7 @@ class ForwardService:
         host = host.strip().removeprefix("[").removesuffix("]")
         if not is_host(host):
             raise Invalid("bad_target", "The target is a name or an address, in ASCII, without a path or a zone.")
-        token, until = self._tickets.issue(Begin(principal, record.guid, host, port))
+        token, until = self._tickets.issue(principal, Begin(record.guid, host, port))
         return record, token, until
 
     def connect(self, principal: Principal, session_id: str) -> tuple[str, float]:
@@ -80,7 +80,7 @@ class ForwardService:
         forward = self._own(principal, session_id)
         if forward.busy >= MOST_CONNECTIONS:
             raise RateLimited(1.0, f"This forward carries {MOST_CONNECTIONS} connections already.")
-        return self._tickets.issue(Connect(principal, session_id))
+        return self._tickets.issue(principal, Connect(session_id))
 
     def listed(self, principal: Principal, guid: str = "") -> list[OpenForward]:
         """Forwards on devices that the operator sees, oldest first."""
@@ -98,9 +98,7 @@ class ForwardService:
         self, principal: Principal, token: str, *, host: str, address: str, waiting: Waiting
     ) -> AsyncIterator[Stream]:
         """What a ticket is for: a forward, or one of its connections. As ``lines.Streams``."""
-        what = self._tickets.take(token)
-        if what.principal.username != principal.username:
-            raise NotFound("invalid_session", "This token was given to somebody else.")
+        what = self._tickets.take(principal, token)
         if isinstance(what, Begin):
             async with self._begun(principal, what, host, address) as session:
                 yield session
@@ -118,6 +116,7 @@ class ForwardService:
                 principal, record, name=f"Port forwarding to {target}", address=address, detail=detail
             ) as stay,
             self._way.to(principal, record, port=self._port, host=host, address=address) as place,
+            ending_with(place, stay),
         ):
             stay.opened = True
             forward = self._open[stay.stay_id] = Forward(stay, place, asked.host, asked.port)

@@ -5,13 +5,16 @@ device is reached, filled in by ``app``; ``Stays`` keeps account of who is conne
 come back by WebSocket for what it asked for by REST.
 """
 
+from borealis_engine.lines.lasting import NO_TUNNEL, beside, ending_with, while_it_lasts
 from borealis_engine.lines.line import EntryName, Line
 from borealis_engine.lines.ports import Place, Sealer, Way
 from borealis_engine.lines.stays import Rights, Stay, StayKind, Stays
 from borealis_engine.lines.stream import LineStream, Stream, Streams, Waiting
-from borealis_engine.lines.tickets import Tickets
+from borealis_engine.lines.tickets import TICKET_SECONDS, Tickets
 
 __all__ = [
+    "NO_TUNNEL",
+    "TICKET_SECONDS",
     "EntryName",
     "Line",
     "LineStream",
@@ -26,4 +29,7 @@ __all__ = [
     "Tickets",
     "Waiting",
     "Way",
+    "beside",
+    "ending_with",
+    "while_it_lasts",
 ]

@@ -3,20 +3,31 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from borealis_base.clock import Clock
 from borealis_base.files import private_folder
-from borealis_base.tasks import Supervisor
 from borealis_engine.activity import RowKind
-from borealis_engine.core.errors import Conflict, EngineError, Forbidden, NotFound, Unavailable
+from borealis_engine.core.errors import Conflict, EngineError, Forbidden, Unavailable
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord
-from borealis_engine.lines import Place, Stay, StayKind, Stays, Stream, Tickets, Waiting, Way
+from borealis_engine.lines import (
+    TICKET_SECONDS,
+    Place,
+    Stay,
+    StayKind,
+    Stays,
+    Stream,
+    Tickets,
+    Waiting,
+    Way,
+    beside,
+    ending_with,
+)
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.rdp import target
 from borealis_engine.rdp.certificates import KnownCertificates
@@ -30,14 +41,12 @@ from borealis_engine.rdp.target import Shown
 STREAM_PATH: Final = "/api/rdp/stream"
 RDP: Final = StayKind("rdp", "remote desktop", RowKind.RDP, Permission.DESKTOP, most=8)
 LAST_WORD_SECONDS: Final = 5.0
-NO_TUNNEL: Final = "The tunnel to the device was closed."
 
 log = get_logger("agents")
 
 
 @dataclass(frozen=True, slots=True)
 class _Ticket:
-    principal: Principal
     record: DeviceRecord
     asked: RdpAsked
     shown: Shown
@@ -123,7 +132,9 @@ class RdpService:
             principal, record, shown.sha256, trusted=asked.certificate, address=address
         )
         size = _size(asked.width, asked.height)
-        token, expires_at = self._tickets.issue(_Ticket(principal, record, asked, shown, size))
+        token, expires_at = self._tickets.issue(principal, _Ticket(record, asked, shown, size))
+        # A password that nobody came for does not stay in memory until somebody else asks.
+        asyncio.get_running_loop().call_later(TICKET_SECONDS + 1, self._tickets.forget_old)
         return RdpTicket(
             token=token,
             ws_url=f"{STREAM_PATH}?token={token}",
@@ -144,9 +155,7 @@ class RdpService:
         self, principal: Principal, token: str, *, host: str, address: str, waiting: Waiting
     ) -> AsyncIterator[Stream]:
         """As ``lines.Streams``."""
-        ticket = self._tickets.take(token)
-        if ticket.principal.username != principal.username:
-            raise NotFound("invalid_session", "This token was given to somebody else.")
+        ticket = self._tickets.take(principal, token)
         record = self._stays.find_device(principal, ticket.record.guid)
         self._check_port(record)
         self._check_room()
@@ -200,10 +209,10 @@ class RdpService:
             stage = await self._begin(wanted, place, ids)
             try:
                 stay.on_over(stage.cut)
-                async with _beside("see the end of a tunnel", _end_with(place, stay)):
+                async with ending_with(place, stay):
                     await _until_connected(stage, stay)
                     stay.opened = True
-                    async with _beside("see the end of a stage", _tell_end(stage, stay)):
+                    async with beside("see the end of a stage", _tell_end(stage, stay)):
                         yield StageStream(stage, stay, ticket)
             finally:
                 await stage.close()
@@ -310,25 +319,6 @@ async def _until_connected(stage: Stage, stay: Stay) -> None:
         if stay.over.is_set():
             raise Conflict("rdp_refused", stay.reason) from error
         raise
-
-
-@contextlib.asynccontextmanager
-async def _beside(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do this meanwhile. What is raised goes on as it is: a task group would wrap it, and the door reads it."""
-    failure: Exception | None = None
-    async with Supervisor() as tasks:
-        tasks.start(name, work)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001
-            failure = error
-    if failure is not None:
-        raise failure
-
-
-async def _end_with(place: Place, stay: Stay) -> None:
-    await place.ended.wait()
-    stay.end(NO_TUNNEL)
 
 
 async def _tell_end(stage: Stage, stay: Stay) -> None:

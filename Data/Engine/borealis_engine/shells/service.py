@@ -14,7 +14,7 @@ from borealis_engine.core.errors import Conflict, EngineError, NotFound, RateLim
 from borealis_engine.core.ids import Randomness
 from borealis_engine.core.log import get_logger
 from borealis_engine.devices import DeviceRecord, DeviceService
-from borealis_engine.lines import Place, Rights, Sealer, Way
+from borealis_engine.lines import NO_TUNNEL, Place, Rights, Sealer, Way
 from borealis_engine.operators.permissions import Principal
 from borealis_engine.shells.away import Away
 from borealis_engine.shells.line import SHELL, ShellLine
@@ -32,7 +32,6 @@ GONE: Final = "Nobody came back to it in time."
 NOT_ACTIVE: Final = "The device is not active any more."
 NOT_YOURS: Final = "You may not see this device any more."
 SIGNED_OUT: Final = "You were signed out, or your rights changed."
-NO_TUNNEL: Final = "The tunnel to the device was closed."
 
 log = get_logger("agents")
 

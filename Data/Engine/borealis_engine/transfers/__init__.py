@@ -5,7 +5,6 @@ by ``lines.Way`` alone; each transfer is a stay, on record with path, size and a
 memory but the piece that goes by.
 """
 
-from borealis_engine.transfers.lasting import while_it_lasts
 from borealis_engine.transfers.models import (
     Asker,
     Folder,
@@ -33,5 +32,4 @@ __all__ = [
     "WhereAsked",
     "WriteAsked",
     "Writing",
-    "while_it_lasts",
 ]

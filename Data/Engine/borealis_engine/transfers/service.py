@@ -14,7 +14,7 @@ from borealis_engine.audit import AuditEntry, AuditLog
 from borealis_engine.core.errors import Invalid, NotFound, RateLimited
 from borealis_engine.core.ids import Randomness
 from borealis_engine.devices import DeviceRecord
-from borealis_engine.lines import Sealer, Stay, StayKind, Stays, Way
+from borealis_engine.lines import Sealer, Stay, StayKind, Stays, Way, ending_with
 from borealis_engine.operators.permissions import Permission, Principal
 from borealis_engine.transfers.line import FILES, FilesLine, nonsense, whole_number
 from borealis_engine.transfers.models import (
@@ -204,7 +204,7 @@ class TransferService:
         )
         async with staying as stay:
             stay.detail |= {"path": asked.path, "down": down}
-            async with self._line(asker, record, action, asked, more) as line:
+            async with self._line(asker, record, action, asked, more, stay=stay) as line:
                 stay.opened = True
                 stay.on_over(line.cut)
                 stay.user = str(line.opened.get("user", ""))[:MAX_NAME] or stay.user
@@ -244,11 +244,20 @@ class TransferService:
 
     @contextlib.asynccontextmanager
     async def _line(
-        self, asker: Asker, record: DeviceRecord, action: FileAction, asked: WhereAsked, more: dict[str, Any]
+        self,
+        asker: Asker,
+        record: DeviceRecord,
+        action: FileAction,
+        asked: WhereAsked,
+        more: dict[str, Any],
+        *,
+        stay: Stay | None = None,
     ) -> AsyncIterator[FilesLine]:
-        async with self._way.to(
-            asker.principal, record, port=self._port, host=asker.host, address=asker.address
-        ) as place:
+        way = self._way.to(asker.principal, record, port=self._port, host=asker.host, address=asker.address)
+        async with contextlib.AsyncExitStack() as held:
+            place = await held.enter_async_context(way)
+            if stay is not None:
+                await held.enter_async_context(ending_with(place, stay))
             now = self._clock.now()
             order = FilesOrder(
                 order_id=self._randomness.uuid(),

@@ -12,7 +12,7 @@ import pytest
 from borealis_base.clock import SystemClock
 from borealis_engine.core.errors import Conflict, EngineError, Invalid, NotFound, Unavailable
 from borealis_engine.lines import Place, Stay
-from borealis_engine.transfers import Reading, WriteAsked, Writing, while_it_lasts
+from borealis_engine.transfers import Reading, WriteAsked, Writing
 from borealis_engine.transfers.line import FILES, FilesLine
 from borealis_wire.lines import write_line
 
@@ -176,22 +176,6 @@ async def test_a_refusal_in_the_middle_ends_a_file_with_its_reason() -> None:
             for _ in range(1000):
                 await writing.write(bytes(50_000))
                 await asyncio.sleep(0)
-
-
-async def test_a_stay_that_ends_ends_what_waits_in_it() -> None:
-    one = stay()
-    with pytest.raises(Conflict, match="Somebody ended it"):
-        async with while_it_lasts(one):
-            asyncio.get_running_loop().call_soon(one.end, "Somebody ended it.")
-            await asyncio.Event().wait()
-    later = stay()
-    async with while_it_lasts(later) as give_up:
-        pass
-    later.end("too late")
-    give_up()
-    with pytest.raises(TimeoutError):
-        async with while_it_lasts(stay()):
-            raise TimeoutError
 
 
 async def test_survives_a_connection_that_was_closed_before_the_next_byte() -> None:
