@@ -151,11 +151,16 @@ class Stage:
         await self._process.wait()
 
     async def read(self) -> bytes:
-        """RFB from the X server; empty at the end. Raises ``OSError``."""
-        return await self._reader.read(READ_BYTES)
+        """RFB from the X server; empty at the end, also where it left before it had read everything."""
+        try:
+            return await self._reader.read(READ_BYTES)
+        except OSError:
+            return b""
 
     async def write(self, data: bytes) -> None:
         """RFB to the X server. Raises ``OSError``."""
+        if self._writer.is_closing():  # of uvloop's, a write would raise ``RuntimeError``
+            raise ConnectionResetError("the X server has gone")
         self._writer.write(data)
         await self._writer.drain()
 

@@ -63,13 +63,22 @@ class Endings:
         )
 
     async def carry_out_next(self, seconds: float) -> None:
-        """Carry out the next one; returns after ``seconds`` where there is none."""
+        """Carry out the next one; returns after ``seconds`` where there is none.
+
+        Who is cancelled meanwhile finishes it first: what was taken from the queue is nowhere else.
+        """
         ending: Ending | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 ending = await self._queue.get()
-        if ending is not None:
-            await self._carry_out(ending)
+        if ending is None:
+            return
+        work = asyncio.ensure_future(self._carry_out(ending))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await work
+            raise
 
     async def carry_out_all(self) -> None:
         """Carry out what is noted; for the end of the Engine."""

@@ -250,10 +250,25 @@ async def test_a_view_serves_all_who_watch_and_ends_with_the_last(world: World) 
         await stopped(world)
         assert world.orders[-1][1].watch_id == first.watch.order_id
         assert await world.frame(first) == {"status": "gone"}
-    while len(await world.audited()) < 4:
-        await asyncio.sleep(0.005)
     assert [action for _, action in await world.audited()] == ["screen.watch"] * 2 + ["screen.watch_end"] * 2
     assert world.screens.statistics() == {"live_views": 0, "viewers": 0, "kept_bytes": 0, "waiting": 0}
+
+
+async def test_survives_the_end_of_the_loop_in_the_middle_of_an_ending(world: World) -> None:
+    async with Supervisor() as tasks:
+        loop = tasks.start("screens", world.screens.run_loop())
+        viewer = await world.watch()
+        hear = world.rest.link.sealed_answer
+
+        def hear_and_stop(event: str, payload: dict[str, Any]) -> dict[str, Any]:
+            loop.cancel()
+            return hear(event, payload)
+
+        world.rest.link.sealed_answer = hear_and_stop
+        world.screens.leave(viewer)
+        await asyncio.wait([loop])
+    assert world.orders[-1][1].action is ScreenAction.STOP
+    assert await world.audited() == [("owner", "screen.watch"), ("owner", "screen.watch_end")]
 
 
 async def test_one_who_is_slow_gets_the_newest_picture_and_no_queue(world: World) -> None:
