@@ -18,7 +18,7 @@ from tests.attacks.rights import an_operator
 from tests.programs.local import local_settings
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for
 from tests.programs.remains import has_ended, offspring
-from tests.programs.rfb_viewer import RfbViewer
+from tests.programs.rfb import Received, viewing
 from tests.programs.streams import stream_at
 from tests.programs.xrdp import BACKGROUND, Xrdp
 
@@ -186,9 +186,8 @@ async def test_rejects_the_password_into_processes_logs_audit_and_database(house
     secret = house.xrdp.password.encode()
     async with stream_at(house.engine, PATH, house.ticket()) as stream:
         assert (await stream.begin())["event"] == "opened"
-        viewer = RfbViewer(stream.read, stream.write)
-        async with viewer.looking():
-            await viewer.until(lambda: viewer.share_of(BACKGROUND) > 0.5, "the picture: it was the right password")
+        async with viewing(Received(stream.read, stream.write)) as viewer:
+            await viewer.until("the picture: it was the right password", lambda: viewer.share_of(BACKGROUND) > 0.5)
         stage = offspring(house.engine.pid)
         assert {"xfreerdp", "Xvnc"} <= {one.name() for one in stage}
         for one in [psutil.Process(house.engine.pid), *stage]:

@@ -19,7 +19,7 @@ from tests.programs.local import local_settings
 from tests.programs.nla_server import NlaServer
 from tests.programs.programs import AgentProgram, EngineProgram, enrol, wait_for, wait_online
 from tests.programs.remains import has_ended, offspring
-from tests.programs.rfb_viewer import CONTROL, RfbViewer
+from tests.programs.rfb import CONTROL, Received, Viewer, viewing
 from tests.programs.streams import OpenStream, stream_at
 from tests.programs.xrdp import BACKGROUND, Xrdp
 
@@ -81,13 +81,12 @@ def house() -> Iterator[House]:
 
 
 @asynccontextmanager
-async def desktop(house: House, **changes: Any) -> AsyncIterator[tuple[OpenStream, RfbViewer]]:
+async def desktop(house: House, **changes: Any) -> AsyncIterator[tuple[OpenStream, Viewer]]:
     """A session that is open, and its viewer."""
     async with stream_at(house.engine, PATH, house.ticket(**changes)) as stream:
         said = await stream.begin()
         assert said["event"] == "opened", said
-        viewer = RfbViewer(stream.read, stream.write)
-        async with viewer.looking():
+        async with viewing(Received(stream.read, stream.write)) as viewer:
             yield stream, viewer
 
 
@@ -101,10 +100,9 @@ async def test_an_operator_signs_in_sees_types_and_leaves(house: House, tmp_path
     async with stream_at(house.engine, PATH, told["token"]) as stream:
         said = await stream.begin()
         assert said["event"] == "opened", said
-        viewer = RfbViewer(stream.read, stream.write)
-        async with viewer.looking():
-            assert viewer.size == (1000, 700)
-            await viewer.until(lambda: viewer.share_of(BACKGROUND) > 0.7, "the picture of the session")
+        async with viewing(Received(stream.read, stream.write)) as viewer:
+            assert (viewer.width, viewer.height) == (1000, 700)
+            await viewer.until("the picture of the session", lambda: viewer.share_of(BACKGROUND) > 0.7)
             stage = house.stage()
             assert {"Xvnc", "xfreerdp"} <= {one.name() for one in stage}
             accounts = {one.uids().effective for one in stage if one.name() in {"Xvnc", "xfreerdp"}}
@@ -114,7 +112,7 @@ async def test_an_operator_signs_in_sees_types_and_leaves(house: House, tmp_path
             await enter(viewer, 'echo "it~s ${USER}" > typed', lambda: typed.exists() and typed.read_text() == wanted)
             (session,) = house.sessions()
             assert (session["user"], session["username"]) == (house.xrdp.user, "owner")
-        viewer.save(tmp_path / "session.png")
+        viewer.image().save(tmp_path / "session.png")
     await until("the stage to be gone", lambda: all(map(has_ended, stage)))
     assert house.sessions() == []
     with house.engine.owner() as owner:
@@ -141,8 +139,8 @@ async def test_a_second_use_of_a_token_is_refused(house: House) -> None:
 
 async def test_leaving_on_the_device_ends_the_session_with_a_sentence(house: House) -> None:
     async with desktop(house) as (stream, viewer):
-        await viewer.until(lambda: viewer.share_of(BACKGROUND) > 0.7, "the picture of the session")
-        await enter(viewer, "exit", lambda: viewer.ended)
+        await viewer.until("the picture of the session", lambda: viewer.share_of(BACKGROUND) > 0.7)
+        await enter(viewer, "exit", viewer.over.is_set)
     assert "signed off" in stream.closed["detail"]
     house.xrdp.end_sessions()
 
@@ -153,7 +151,7 @@ async def test_somebody_who_may_ends_it_for_who_is_there(house: House) -> None:
         with house.engine.owner() as owner:
             assert owner.delete(f"/api/rdp/sessions/{session['session_id']}").status_code == 200
             assert owner.delete("/api/rdp/sessions/none").status_code == 404
-        await until("the end", lambda: viewer.ended)
+        await until("the end", viewer.over.is_set)
     assert stream.closed["detail"] == "owner ended it."
 
 
@@ -161,7 +159,7 @@ async def test_a_device_that_asks_by_itself_says_itself_that_a_password_is_wrong
     """xrdp has no NLA: the account reaches it behind the picture, and its no is a window of its own."""
     async with desktop(house, password="wrong") as (stream, viewer):
         assert stream.opened["nla"] is False
-        await viewer.until(lambda: 0.1 < viewer.share_of(DIALOGUE) < 0.9, "xrdp's own window")
+        await viewer.until("xrdp's own window", lambda: 0.1 < viewer.share_of(DIALOGUE) < 0.9)
         assert viewer.share_of(BACKGROUND) == 0
 
 
@@ -192,7 +190,7 @@ async def test_a_device_with_nla(house: House) -> None:
             account = {"username": nla_server.USER, "password": nla_server.PASSWORD}
             async with desktop(other, **account) as (stream, viewer):
                 assert stream.opened["nla"] is True
-                await viewer.until(lambda: viewer.share_of(nla_server.COLOUR) > 0.3, "the picture")
+                await viewer.until("the picture", lambda: viewer.share_of(nla_server.COLOUR) > 0.3)
             async with stream_at(engine, PATH, other.ticket(**{**account, "password": "wrong"})) as stream:
                 said = await stream.begin()
             assert (said["event"], said["error"]) == ("closed", "rdp_sign_in_failed")
@@ -215,7 +213,7 @@ async def test_nothing_is_left_when_the_engine_is_killed(house: House) -> None:
     assert list((house.engine.root / "Engine" / "Data" / "Remote_Desktop").iterdir()) == []
     wait_online(house.engine, house.agent)
     async with desktop(house) as (_, viewer):
-        await viewer.until(lambda: viewer.share_of(BACKGROUND) > 0.7, "the same session on the device, taken up again")
+        await viewer.until("the same session on the device, taken up again", lambda: viewer.share_of(BACKGROUND) > 0.7)
 
 
 async def until(what: str, probe: Callable[[], bool]) -> None:
@@ -223,12 +221,13 @@ async def until(what: str, probe: Callable[[], bool]) -> None:
     await asyncio.to_thread(wait_for, what, lambda: probe() or None)
 
 
-async def enter(viewer: RfbViewer, line: str, done: Callable[[], bool]) -> None:
+async def enter(viewer: Viewer, line: str, done: Callable[[], bool]) -> None:
     """Type a line until it did its work: what is typed while a session is just being taken over, its server drops."""
     for _ in range(4):
         with contextlib.suppress(OSError):
             await viewer.key(CONTROL, ord("u"))
-            await viewer.type(f"{line}\n")
+            # As fast as people are, and no faster: the far end drops what comes faster.
+            await viewer.type(f"{line}\n", pause=0.02)
         with contextlib.suppress(AssertionError):
             await asyncio.to_thread(wait_for, line, lambda: done() or None, seconds=8)
             return

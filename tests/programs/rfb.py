@@ -10,11 +10,17 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
+from PIL import Image
+
 SECONDS: Final = 60.0
 RAW: Final = 0
 DESKTOP_SIZE: Final = -223
 EXTENDED_SIZE: Final = -308
 RETURN: Final = 0xFF0D
+SHIFT: Final = 0xFFE1
+CONTROL: Final = 0xFFE3
+SHIFTED: Final = '~!@#$%^&*()_+{}|:"<>?'
+"""With Shift on a US keyboard, beside the capital letters."""
 Pixel = tuple[int, int, int]
 
 
@@ -152,6 +158,20 @@ class Viewer:
             found += at % 4 == 0
         return found
 
+    def share_of(self, wanted: Pixel, *, slack: int = 12) -> float:
+        """Which part of the picture has about this colour."""
+        image = self.image()
+        near = sum(
+            count
+            for count, value in image.getcolors(1 << 24) or []
+            if isinstance(value, tuple) and all(abs(a - b) <= slack for a, b in zip(value, wanted, strict=True))
+        )
+        return near / max(1, image.width * image.height)
+
+    def image(self) -> Image.Image:
+        """The picture as it is now."""
+        return Image.frombytes("RGB", (self.width, self.height), bytes(self.picture), "raw", "BGRX")
+
     def place_of(self, wanted: Pixel) -> tuple[int, int]:
         """Where a colour is seen: the uppermost of its pixels. Raises ``ValueError`` where it is not."""
         red, green, blue = wanted
@@ -160,15 +180,19 @@ class Viewer:
             pass
         return at // 4 % self.width, at // 4 // self.width
 
-    async def key(self, keysym: int) -> None:
-        """Press a key and let it go."""
-        for down in (1, 0):
-            await self._stream.write(struct.pack(">BBxxI", 4, down, keysym))
+    async def key(self, *keysyms: int) -> None:
+        """Press these together and let them go."""
+        for keysym in keysyms:
+            await self._stream.write(struct.pack(">BBxxI", 4, 1, keysym))
+        for keysym in reversed(keysyms):
+            await self._stream.write(struct.pack(">BBxxI", 4, 0, keysym))
 
-    async def type(self, text: str) -> None:
-        """Type, with Return for each new line."""
+    async def type(self, text: str, *, pause: float = 0.0) -> None:
+        """Type as on a US keyboard, with Return for each new line; so many seconds between two keys."""
         for char in text:
-            await self.key(RETURN if char == "\n" else ord(char))
+            symbol = RETURN if char == "\n" else ord(char)
+            await self.key(*([SHIFT, symbol] if char.isupper() or char in SHIFTED else [symbol]))
+            await asyncio.sleep(pause)
 
     async def click(self, x: int, y: int) -> None:
         """Click there."""

@@ -97,6 +97,11 @@ class Xrdp:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 time.sleep(0.05)
+            # What was killed could not tidy up, and the session manager has forty displays in all.
+            for place in (*Path("/tmp").glob(".X*-lock"), *Path("/tmp/.X11-unix").glob("X*")):
+                with contextlib.suppress(FileNotFoundError):
+                    if place.lstat().st_uid == self.uid:
+                        place.unlink()
 
     def log(self) -> str:
         """What the servers said."""

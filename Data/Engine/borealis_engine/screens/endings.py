@@ -73,7 +73,7 @@ class Endings:
                 ending = await self._queue.get()
         if ending is None:
             return
-        work = asyncio.ensure_future(self._carry_out(ending))
+        work = asyncio.get_running_loop().create_task(self._carry_out(ending))
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
