@@ -1,5 +1,6 @@
 """Guards for every test: no network but loopback, no inherited Borealis settings."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -32,3 +33,9 @@ def _no_inherited_settings() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The system that is emulated takes longest in one piece: begun last, it would keep the other processor waiting."""
     items.sort(key=lambda item: "windows" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay for ever: looking through them for cycles, again and again, takes longer than many do."""
+    gc.collect()
+    gc.freeze()

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import unquote
@@ -103,9 +104,13 @@ class Rest:
 
     people: People
     services: Services
-    app: Any
     link: FakeLink
     tokens: AccessTokens
+
+    @cached_property
+    def app(self) -> Any:
+        """The REST door; built for the first who calls, for it takes longer than everything behind it."""
+        return create_api(self.services, metrics=self.people.metrics)
 
     @property
     def nobody(self) -> Caller:
@@ -238,9 +243,9 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
     """Build the rooms as ``borealis_engine.app`` does, without sockets and background loops."""
     async with open_people(folder) as people:
         settings, db, clock, randomness = settings_in(folder), people.db, people.clock, people.randomness
-        feed, metrics = ChangeFeed(), people.metrics
+        feed = ChangeFeed()
         devices = DeviceService(
-            db=db, clock=clock, randomness=randomness, feed=feed, audit=people.audit, metrics=metrics
+            db=db, clock=clock, randomness=randomness, feed=feed, audit=people.audit, metrics=people.metrics
         )
         signing = SigningService(folder=settings.paths.code_signing, clock=clock, randomness=randomness)
         certificates = EngineCertificates(settings=settings, clock=clock, names=lambda _: frozenset({"localhost"}))
@@ -370,4 +375,4 @@ async def open_rest(folder: Path) -> AsyncIterator[Rest]:
             forwards=entries.forwards,
             rdp=entries.rdp,
         )
-        yield Rest(people, services, create_api(services, metrics=metrics), link, tokens)
+        yield Rest(people, services, link, tokens)

@@ -4,18 +4,14 @@ Each keeps its own folder and ports, is ended by the pid that was started, and s
 that waits for it fails.
 """
 
-import atexit
 import contextlib
-import functools
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -112,12 +108,9 @@ class Program:
             self.process.wait()
 
 
-@functools.cache
 def bytecode() -> str:
-    """A folder for compiled modules, outside of the checkout, that lasts as long as this process."""
-    folder = tempfile.mkdtemp(prefix="borealis-bytecode-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    """A folder for compiled modules beside the source: one for all processes of a test run, and for the next run."""
+    return str(REPOSITORY / ".borealis" / "test-bytecode")
 
 
 def base_environment() -> dict[str, str]:

@@ -1,11 +1,13 @@
 """The program as a whole: how it begins, how it ends, and the one sentence where it cannot run."""
 
 import json
+import re
 import socket
 import sqlite3
 import ssl
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,6 +61,13 @@ def test_it_serves_and_tells_where(engine: EngineProgram) -> None:
         assert client.get("/metrics").status_code == 200
         answer = client.get("/health")
     assert "server" not in answer.headers
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_it_loads_nothing_that_a_server_never_uses(engine: EngineProgram) -> None:
+    mapped = Path(f"/proc/{engine.pid}/maps").read_text()
+    assert "/msgspec/" in mapped
+    assert re.findall(r"/(?:aiohttp|pydantic_core|yarl|frozenlist)/", mapped) == []
 
 
 def test_the_setup_link_is_for_the_owner_alone(own_engine: EngineProgram) -> None:
