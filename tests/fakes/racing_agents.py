@@ -1,5 +1,7 @@
 """What agents do at their first moment, each in a process of its own: they make keys and store tokens."""
 
+from collections.abc import Iterable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,21 @@ from borealis_agent.identity.vault import AccessToken, TokenVault
 from borealis_agent.platform.protection import FileModes
 from borealis_base.clock import SystemClock
 from borealis_wire.events import RunContext
+
+INTERNAL_ERROR = 1359
+"""What an emulated Windows says now and then of a process that it cannot start just then."""
+
+
+def start_all(workers: Iterable[BaseProcess]) -> None:
+    """Start processes. One that the system could not start for a fault of its own is asked for twice more."""
+    for worker in workers:
+        for chance in (2, 1, 0):
+            try:
+                worker.start()
+                break
+            except OSError as error:
+                if getattr(error, "winerror", None) != INTERNAL_ERROR or not chance:
+                    raise
 
 
 def create_key(folder: Path, ready: Any, outcome: Any) -> None:

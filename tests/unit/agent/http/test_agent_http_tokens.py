@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.agent_world import AgentWorld
+from tests.fakes.racing_agents import start_all
 from tests.fakes.renewing_agent import renew_often
 from tests.fakes.tls_engine import Authority, TlsEngine
 
@@ -26,8 +27,7 @@ async def test_two_agents_refresh_at_once_without_a_false_alarm(tmp_path: Path) 
             PROCESSES.Process(target=renew_often, args=(tmp_path, context, 25, ready, outcome))
             for context in RunContext
         ]
-        for worker in workers:
-            worker.start()
+        start_all(workers)
         tokens = [await asyncio.to_thread(outcome.get, timeout=60) for _ in workers]
         for worker in workers:
             worker.join(30)
@@ -46,7 +46,7 @@ async def test_survives_an_agent_killed_while_it_refreshes(tmp_path: Path, seed:
         AgentWorld(tmp_path).enrolled_at(engine)
         ready, outcome = PROCESSES.Event(), PROCESSES.Queue()
         worker = PROCESSES.Process(target=renew_often, args=(tmp_path, RunContext.SYSTEM, 10_000, ready, outcome))
-        worker.start()
+        start_all([worker])
         ready.set()
         deadline = time.monotonic() + 30
         while len(engine.calls) < 10 + seed and time.monotonic() < deadline:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from tests.fakes.fake_randomness import FakeRandomness
-from tests.fakes.racing_agents import create_key
+from tests.fakes.racing_agents import create_key, start_all
 from tests.programs.systems import ON_WINDOWS, needs_file_modes
 
 from borealis_agent.core.errors import Fatal
@@ -142,8 +142,7 @@ def test_two_agents_that_start_together_get_one_key(tmp_path: Path) -> None:
     processes = multiprocessing.get_context("spawn")
     ready, outcome = processes.Barrier(3), processes.Queue()
     workers = [processes.Process(target=create_key, args=(tmp_path, ready, outcome)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
+    start_all(workers)
     found = [outcome.get(timeout=60) for _ in workers]
     for worker in workers:
         worker.join(30)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.fake_randomness import FakeRandomness
-from tests.fakes.racing_agents import store_tokens
+from tests.fakes.racing_agents import start_all, store_tokens
 from tests.programs.systems import ON_WINDOWS
 
 from borealis_agent.identity.vault import AccessToken, TokenVault, clear_tokens, token_files_present
@@ -170,8 +170,7 @@ def test_two_agents_that_store_at_once_share_one_key(tmp_path: Path) -> None:
     workers = [
         processes.Process(target=store_tokens, args=(tmp_path, str(number), PIN, barrier)) for number in range(3)
     ]
-    for worker in workers:
-        worker.start()
+    start_all(workers)
     for worker in workers:
         worker.join(30)
         assert worker.exitcode == 0
