@@ -22,6 +22,8 @@ import httpx
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY / "Data"
 ENGINE_PATH = os.pathsep.join(str(DATA / part) for part in ("Shared", "Engine"))
+BYTECODE = str(REPOSITORY / ".borealis" / "test-bytecode")
+"""Where programs keep their compiled modules: one place for all processes of a test run, and for the next run."""
 Value = TypeVar("Value")
 
 
@@ -64,7 +66,7 @@ class Program:
     def __init__(self, command: list[str], environment: Mapping[str, str], output: Path) -> None:
         self.command = command
         # Each start would compile everything anew, which takes longer than all that a test then does.
-        self.environment = {**base_environment(), "PYTHONPYCACHEPREFIX": bytecode(), **environment}
+        self.environment = {**base_environment(), "PYTHONPYCACHEPREFIX": BYTECODE, **environment}
         self.environment.pop("PYTHONDONTWRITEBYTECODE")
         self.output = output
         self.process: subprocess.Popen[bytes] | None = None
@@ -106,11 +108,6 @@ class Program:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
-
-
-def bytecode() -> str:
-    """A folder for compiled modules beside the source: one for all processes of a test run, and for the next run."""
-    return str(REPOSITORY / ".borealis" / "test-bytecode")
 
 
 def base_environment() -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from borealis_base.tasks import Supervisor
 from borealis_engine.activity import RowKind, Use, UseRecorder
 from borealis_engine.audit import AuditEntry, AuditLog
 from borealis_engine.core.errors import EngineError
@@ -73,12 +74,13 @@ class Endings:
                 ending = await self._queue.get()
         if ending is None:
             return
-        work = asyncio.get_running_loop().create_task(self._carry_out(ending))
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await work
-            raise
+        async with Supervisor() as tasks:
+            work = tasks.start("write down the end of a look", self._carry_out(ending))
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await work
+                raise
 
     async def carry_out_all(self) -> None:
         """Carry out what is noted; for the end of the Engine."""
